@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use http::HeaderValue;
 use oauth2::basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse};
 use oauth2::{
-    AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, RequestTokenError, Scope, TokenResponse as _,
-    TokenUrl,
+    AsyncHttpClient, AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, RequestTokenError, Scope,
+    TokenResponse as _, TokenUrl,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -102,7 +103,10 @@ impl TokenSource {
         let alive = state.token.take().filter(|token| now < token.expires_at);
         // While the old token still works, one try is enough: the next caller tries again.
         let timeouts = match alive {
-            Some(_) => Timeouts { patience: Duration::ZERO, ..self.timeouts },
+            Some(_) => Timeouts {
+                patience: Duration::ZERO,
+                ..self.timeouts
+            },
             None => self.timeouts,
         };
         match self.mint(transport, &mut state, timeouts).await {
@@ -144,7 +148,12 @@ impl TokenSource {
         Trouble::TokenRefused
     }
 
-    async fn mint(&self, transport: &Transport, state: &mut State, timeouts: Timeouts) -> Result<Arc<Token>, Fault> {
+    async fn mint(
+        &self,
+        transport: &Transport,
+        state: &mut State,
+        timeouts: Timeouts,
+    ) -> Result<Arc<Token>, Fault> {
         let (first, second) = match state.style {
             AuthType::BasicAuth => (AuthType::BasicAuth, AuthType::RequestBody),
             _ => (AuthType::RequestBody, AuthType::BasicAuth),
@@ -181,7 +190,7 @@ impl TokenSource {
             Tries::new(timeouts, Repeat::Harmless),
             |wait| transport.pace.pause(wait),
             || transport.count_retry(),
-            async || {
+            || async {
                 transport.pace.turn().await;
                 self.ask_once(transport, style.clone(), scopes).await
             },
@@ -202,7 +211,7 @@ impl TokenSource {
         let result = client
             .exchange_client_credentials()
             .add_scopes(scopes.iter().map(|scope| Scope::new((*scope).to_owned())))
-            .request_async(&|request| exchange(transport, request))
+            .request_async(&Http(transport))
             .await;
         match result {
             Ok(answer) => Ok(Ok(answer)),
@@ -248,13 +257,30 @@ impl Token {
     }
 }
 
-/// Hands a request of the OAuth library to our transport.
-async fn exchange(transport: &Transport, request: oauth2::HttpRequest) -> Result<oauth2::HttpResponse, Failure> {
+/// Our transport as the OAuth library wants it.
+struct Http<'a>(&'a Transport);
+
+impl<'c> AsyncHttpClient<'c> for Http<'_> {
+    type Error = Failure;
+    type Future = BoxFuture<'c, Result<oauth2::HttpResponse, Failure>>;
+
+    fn call(&'c self, request: oauth2::HttpRequest) -> Self::Future {
+        Box::pin(exchange(self.0, request))
+    }
+}
+
+async fn exchange(
+    transport: &Transport,
+    request: oauth2::HttpRequest,
+) -> Result<oauth2::HttpResponse, Failure> {
     let request = reqwest::Request::try_from(request).map_err(|_| failure(Trouble::Ours))?;
-    let answer = transport.exchange(request).await.map_err(|(trouble, detail)| Failure {
-        detail,
-        ..failure(trouble)
-    })?;
+    let answer = transport
+        .exchange(request)
+        .await
+        .map_err(|(trouble, detail)| Failure {
+            detail,
+            ..failure(trouble)
+        })?;
     let status = answer.status;
     let understood = match status.as_u16() {
         200 => serde_json::from_slice::<IgnoredAny>(&answer.body).is_ok(),
@@ -288,7 +314,9 @@ fn refusal(error: &BasicErrorResponse) -> Refusal {
     match error.error() {
         BasicErrorResponseType::InvalidClient => Refusal::Client,
         BasicErrorResponseType::InvalidScope => Refusal::Scope,
-        BasicErrorResponseType::UnauthorizedClient | BasicErrorResponseType::UnsupportedGrantType => Refusal::Grant,
+        BasicErrorResponseType::UnauthorizedClient | BasicErrorResponseType::UnsupportedGrantType => {
+            Refusal::Grant
+        }
         _ => Refusal::Other,
     }
 }
@@ -316,7 +344,9 @@ fn refused(refusal: Refusal) -> Fault {
         Refusal::Other => "Coupa refuses to issue a token",
     };
     Fault::new(FaultKind::Unauthenticated, message).advise(match refusal {
-        Refusal::Client => "check client id, client secret and domain, and that the client is active in Coupa",
+        Refusal::Client => {
+            "check client id, client secret and domain, and that the client is active in Coupa"
+        }
         _ => "check the OAuth client in Coupa: its grant type must be client credentials",
     })
 }

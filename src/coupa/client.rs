@@ -79,20 +79,23 @@ impl Client {
         &self,
         object: Object,
         surface: Surface,
-        build: impl Fn() -> reqwest::Request,
-        decode: impl Fn(&[u8]) -> Result<T, Trouble>,
+        build: impl Fn() -> reqwest::Request + Sync,
+        decode: impl Fn(&[u8]) -> Result<T, Trouble> + Sync,
     ) -> Result<T, Failure> {
         persist(
             Tries::new(self.timeouts, Repeat::Harmless),
             |wait| self.transport.pace.pause(wait),
             || self.transport.count_retry(),
-            async || {
-                let body = self.send(build()).await;
-                body.and_then(|body| decode(&body).map_err(|trouble| (trouble, None)))
-                    .map_err(|(trouble, detail)| Failure {
-                        detail,
-                        ..Failure::new(object, surface, trouble)
-                    })
+            || {
+                let (answer, decode) = (self.send(build()), &decode);
+                async move {
+                    let body = answer.await;
+                    body.and_then(|body| decode(&body).map_err(|trouble| (trouble, None)))
+                        .map_err(|(trouble, detail)| Failure {
+                            detail,
+                            ..Failure::new(object, surface, trouble)
+                        })
+                }
             },
         )
         .await

@@ -33,10 +33,14 @@ pub enum EndpointError {
     #[error("only https is used to reach Coupa; enter the host alone or an https:// address")]
     NotHttps,
     /// User name or password in the URL.
-    #[error("the address carries a user name or password; enter the host alone and give the OAuth client separately")]
+    #[error(
+        "the address carries a user name or password; enter the host alone and give the OAuth client separately"
+    )]
     Credentials,
     /// A port where none belongs.
-    #[error("a Coupa tenant has no port of its own; enter the host alone, or use the base URL for a test server")]
+    #[error(
+        "a Coupa tenant has no port of its own; enter the host alone, or use the base URL for a test server"
+    )]
     Port,
     /// A path, query or fragment in a base URL.
     #[error("the base URL must end after host and port; the connector adds /api itself")]
@@ -51,7 +55,9 @@ pub enum EndpointError {
         host: String,
     },
     /// A Coupa host that serves something else.
-    #[error("{host} is {what}, not the Core API; enter the address where people log in to Coupa, for instance acme.coupahost.com")]
+    #[error(
+        "{host} is {what}, not the Core API; enter the address where people log in to Coupa, for instance acme.coupahost.com"
+    )]
     OtherProduct {
         /// The host.
         host: String,
@@ -171,7 +177,9 @@ fn judge(host: &str) -> Result<(), EndpointError> {
     }
     let Some(name) = tenant_part(host) else {
         return Err(if host.contains('.') {
-            EndpointError::Foreign { host: host.to_owned() }
+            EndpointError::Foreign {
+                host: host.to_owned(),
+            }
         } else {
             EndpointError::SingleName(host.to_owned())
         });
@@ -179,7 +187,9 @@ fn judge(host: &str) -> Result<(), EndpointError> {
     if name.split('.').all(is_label) {
         Ok(())
     } else {
-        Err(EndpointError::Foreign { host: host.to_owned() })
+        Err(EndpointError::Foreign {
+            host: host.to_owned(),
+        })
     }
 }
 
@@ -194,7 +204,9 @@ fn is_label(label: &str) -> bool {
     !label.is_empty()
         && !label.starts_with('-')
         && !label.ends_with('-')
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && label
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// What a Coupa host is that is no tenant of the Core API.
@@ -216,13 +228,15 @@ fn other_product(host: &str) -> Option<&'static str> {
         return Some("a sign-in service");
     }
     // A product may have its own name as the only label (`risk.coupahost.com`) or behind a customer's.
-    std::iter::once(first).chain(labels).find_map(|label| match label {
-        "risk" => Some("Risk Assess"),
-        "cso" => Some("Sourcing Optimization"),
-        "ctm" => Some("Treasury"),
-        "io" => Some("an internal service"),
-        _ => None,
-    })
+    std::iter::once(first)
+        .chain(labels)
+        .find_map(|label| match label {
+            "risk" => Some("Risk Assess"),
+            "cso" => Some("Sourcing Optimization"),
+            "ctm" => Some("Treasury"),
+            "io" => Some("an internal service"),
+            _ => None,
+        })
 }
 
 #[cfg(test)]
@@ -270,10 +284,16 @@ mod tests {
         ] {
             for text in [host.to_owned(), format!("https://{host}/login")] {
                 let error = Endpoint::from_domain(&text).unwrap_err();
-                assert!(matches!(error, EndpointError::OtherProduct { .. }), "{text}: {error}");
+                assert!(
+                    matches!(error, EndpointError::OtherProduct { .. }),
+                    "{text}: {error}"
+                );
                 assert!(error.to_string().contains("enter "), "{error}");
             }
-            assert!(Endpoint::from_base_url(&format!("https://{host}")).is_err(), "{host}");
+            assert!(
+                Endpoint::from_base_url(&format!("https://{host}")).is_err(),
+                "{host}"
+            );
         }
     }
 
@@ -325,7 +345,10 @@ mod tests {
             ("http://127.0.0.1:8080", "127.0.0.1:8080"),
             ("http://localhost:1/", "localhost:1"),
             ("http://[::1]:9", "[::1]:9"),
-            ("https://coupa.internal.example:8443", "coupa.internal.example:8443"),
+            (
+                "https://coupa.internal.example:8443",
+                "coupa.internal.example:8443",
+            ),
             ("https://acme.coupahost.com", "acme.coupahost.com"),
             ("gateway.example", "gateway.example"),
         ] {
@@ -340,7 +363,15 @@ mod tests {
         ] {
             assert_eq!(Endpoint::from_base_url(text), Err(expected), "{text}");
         }
-        assert!(Endpoint::from_base_url("http://127.0.0.1:1").unwrap().is_loopback());
-        assert!(!Endpoint::from_base_url("https://gateway.example").unwrap().is_loopback());
+        assert!(
+            Endpoint::from_base_url("http://127.0.0.1:1")
+                .unwrap()
+                .is_loopback()
+        );
+        assert!(
+            !Endpoint::from_base_url("https://gateway.example")
+                .unwrap()
+                .is_loopback()
+        );
     }
 }

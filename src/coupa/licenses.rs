@@ -179,7 +179,12 @@ mod tests {
 
     #[test]
     fn the_catalog_offers_what_the_tenant_shows() {
-        let names = ["risk-assess-user", "moon-base-user", "api-user", "category-strategy-user"];
+        let names = [
+            "risk-assess-user",
+            "moon-base-user",
+            "api-user",
+            "category-strategy-user",
+        ];
         let catalog = catalog(&names.into_iter().map(Box::from).collect()).unwrap();
         let seen: Vec<_> = catalog
             .iter()

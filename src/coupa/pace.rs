@@ -42,9 +42,7 @@ impl Pace {
     pub(crate) async fn turn(&self) {
         loop {
             self.wait_out_pause().await;
-            self.limiter
-                .until_ready_with_jitter(Jitter::up_to(SPREAD))
-                .await;
+            self.limiter.until_ready_with_jitter(Jitter::up_to(SPREAD)).await;
             // Coupa may have asked for a pause while we queued.
             if self.pause_end().is_none() {
                 return;
@@ -101,7 +99,11 @@ mod tests {
             pace.turn().await;
         }
         // Two at once, then four at 50 ms each.
-        assert!(start.elapsed() >= Duration::from_millis(190), "{:?}", start.elapsed());
+        assert!(
+            start.elapsed() >= Duration::from_millis(190),
+            "{:?}",
+            start.elapsed()
+        );
     }
 
     #[tokio::test]

@@ -139,19 +139,36 @@ pub(crate) fn rest_users(
 
 /// The `fields` parameter for users.
 pub(crate) fn user_projection(fields: &[Field], projection: Projection) -> Option<(String, String)> {
-    let spelled = |name: &str| match projection {
-        Projection::Underscored => name.replace('-', "_"),
-        Projection::Dashed | Projection::Whole => name.to_owned(),
-    };
-    if projection == Projection::Whole {
-        return None;
-    }
     let mut list = vec![json!("id")];
-    list.extend(fields.iter().map(|field| match field.inner() {
-        Some(inner) => json!({ spelled(field.name()): [inner] }),
-        None => Value::String(spelled(field.name())),
-    }));
-    Some(("fields".to_owned(), Value::Array(list).to_string()))
+    for field in fields {
+        let name = projection.spell(field.name())?;
+        list.push(match field.inner() {
+            Some(inner) => json!({ name: [inner] }),
+            None => name.into(),
+        });
+    }
+    projection.parameter(list)
+}
+
+/// The `fields` parameter for plain elements, by their dashed names.
+pub(crate) fn projection(fields: &[&str], projection: Projection) -> Option<(String, String)> {
+    let list = fields.iter().map(|name| projection.spell(name).map(Value::from));
+    projection.parameter(list.collect::<Option<_>>()?)
+}
+
+impl Projection {
+    fn spell(self, name: &str) -> Option<String> {
+        match self {
+            Self::Underscored => Some(name.replace('-', "_")),
+            Self::Dashed => Some(name.to_owned()),
+            Self::Whole => None,
+        }
+    }
+
+    fn parameter(self, list: Vec<Value>) -> Option<(String, String)> {
+        let text = || ("fields".to_owned(), Value::Array(list).to_string());
+        (self != Self::Whole).then(text)
+    }
 }
 
 /// A GraphQL request.
@@ -177,10 +194,9 @@ pub(crate) fn graphql_user(id: u64, fields: &[Field]) -> Document {
 }
 
 /// A list of groups or roles over GraphQL; `fields` are GraphQL names.
-pub(crate) fn graphql_list(root: &str, window: &Window, fields: &[&str], dialect: Dialect) -> Document {
-    let asked = fields.iter().map(|name| (*name).to_owned()).collect();
+pub(crate) fn graphql_list(root: &str, window: &Window, fields: &[String], dialect: Dialect) -> Document {
     let argument = argument(window, &Only::Everything, dialect);
-    collection(root, &fields.join(" "), asked, &argument)
+    collection(root, &fields.join(" "), fields.to_vec(), &argument)
 }
 
 /// The description of the type of users.
@@ -243,18 +259,31 @@ mod tests {
     }
 
     fn line(pairs: &[(String, String)]) -> String {
-        let parts: Vec<_> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let parts: Vec<_> = pairs
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
         parts.join("&")
     }
 
     #[test]
     fn rest_parameters() {
-        let pairs = rest_users(&Window::After(50), &Only::Role(4), &fields(), Projection::Underscored);
+        let pairs = rest_users(
+            &Window::After(50),
+            &Only::Role(4),
+            &fields(),
+            Projection::Underscored,
+        );
         assert_eq!(
             line(&pairs),
             r#"roles[id]=4&id[gt]=50&order_by=id&dir=asc&limit=50&fields=["id","login","employee_number",{"manager":["id"]},{"user_groups":["id"]},"risk_assess_user"]"#
         );
-        let pairs = rest_users(&Window::Ids(vec![3, 9]), &Only::Everything, &fields(), Projection::Dashed);
+        let pairs = rest_users(
+            &Window::Ids(vec![3, 9]),
+            &Only::Everything,
+            &fields(),
+            Projection::Dashed,
+        );
         assert_eq!(
             line(&pairs),
             r#"id[in]=3,9&order_by=id&dir=asc&limit=50&fields=["id","login","employee-number",{"manager":["id"]},{"user-groups":["id"]},"risk-assess-user"]"#
@@ -276,7 +305,13 @@ mod tests {
         );
         assert_eq!(
             full.asked,
-            ["login", "employeeNumber", "manager", "userGroups", "riskAssessUser"]
+            [
+                "login",
+                "employeeNumber",
+                "manager",
+                "userGroups",
+                "riskAssessUser"
+            ]
         );
         let bare = graphql_users(&Window::After(7), &Only::Everything, &[], Dialect::Bare);
         assert_eq!(
@@ -287,7 +322,7 @@ mod tests {
             graphql_user(5, &[Field::List(List::Roles)]).body,
             r#"{"query":"{user(id:5){id roles{id}}}"}"#
         );
-        let highest = graphql_list("roles", &Window::Highest, &["id"], Dialect::Bare);
+        let highest = graphql_list("roles", &Window::Highest, &["id".into()], Dialect::Bare);
         assert!(highest.body.contains("order_by=id&dir=desc&limit=1"));
     }
 
@@ -297,7 +332,13 @@ mod tests {
             graphql_introspection().body,
             graphql_user(5, &fields()).body,
             graphql_users(&Window::One, &Only::Everything, &fields(), Dialect::Full).body,
-            graphql_list("userGroups", &Window::After(0), &["id", "name"], Dialect::Full).body,
+            graphql_list(
+                "userGroups",
+                &Window::After(0),
+                &["id".into(), "name".into()],
+                Dialect::Full,
+            )
+            .body,
         ];
         for body in bodies {
             let body: Value = serde_json::from_str(&body).unwrap();

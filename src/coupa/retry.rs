@@ -28,7 +28,7 @@
 //! | GraphQL `errors` without `data` | no | yes | the document or the access is wrong |
 //! | GraphQL `errors` beside `data` | 3 times | yes | something inside failed; partial data is never used |
 //! | body larger than the cap | no | no | it would be as large again |
-//! | JSON of another form | no | no | what is there is not what we understand |
+//! | JSON of another form, paging that goes nowhere | no | no | what is there is not what we understand |
 //! | no token to be had | no | yes | the token request has been through this table itself |
 
 use std::time::Duration;
@@ -42,7 +42,10 @@ pub(crate) enum Repeat {
     /// Twice is as good as once: every read, and writes that set a state.
     Harmless,
     /// Only when Coupa surely did nothing the first time.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the first write that needs it comes with provisioning"))]
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the first write that needs it comes with provisioning")
+    )]
     OnlyIfUnseen,
 }
 
@@ -97,7 +100,7 @@ const fn rule(trouble: &Trouble) -> Rule {
         Trouble::GraphqlRefused { .. }           => Rule(Never,        Wait::None,     Acted::No),
         Trouble::GraphqlPartial                  => Rule(Times(3),     Wait::Doubling, Acted::No),
         Trouble::TooLarge                        => Rule(Never,        Wait::None,     Acted::Perhaps),
-        Trouble::Shape { .. }                    => Rule(Never,        Wait::None,     Acted::Perhaps),
+        Trouble::Shape { .. } | Trouble::Endless => Rule(Never,        Wait::None,     Acted::Perhaps),
         Trouble::NoToken(_) | Trouble::Ours      => Rule(Never,        Wait::None,     Acted::No),
     }
 }
@@ -196,12 +199,15 @@ pub(crate) fn retry_after(text: &str, now: jiff::Timestamp) -> Option<Duration> 
 }
 
 /// Runs `attempt` until it succeeds or the table says stop. `pause` is told waits that concern everyone.
-pub(crate) async fn persist<T>(
+pub(crate) async fn persist<T, F>(
     mut tries: Tries,
     pause: impl Fn(Duration),
     retried: impl Fn(),
-    mut attempt: impl AsyncFnMut() -> Result<T, Failure>,
-) -> Result<T, Failure> {
+    attempt: impl Fn() -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
     let start = tokio::time::Instant::now();
     loop {
         let failure = match attempt().await {
@@ -292,7 +298,12 @@ mod tests {
 
     #[test]
     fn no_call_waits_longer_than_its_patience() {
-        for trouble in [server(503), Trouble::TooMany { retry_after: Some(SECOND * 59) }] {
+        for trouble in [
+            server(503),
+            Trouble::TooMany {
+                retry_after: Some(SECOND * 59),
+            },
+        ] {
             let (_, waited) = exhaust(&trouble, Repeat::Harmless);
             assert!(waited <= Timeouts::default().patience);
             assert!(waited >= Timeouts::default().patience - SECOND * 60, "{waited:?}");
@@ -323,10 +334,16 @@ mod tests {
     fn one_kind_of_trouble_does_not_spend_the_tries_of_another() {
         let mut tries = tries(Repeat::Harmless);
         for _ in 0..3 {
-            assert_ne!(tries.after(&Trouble::NotJson, Duration::ZERO, 0.0), Verdict::GiveUp);
+            assert_ne!(
+                tries.after(&Trouble::NotJson, Duration::ZERO, 0.0),
+                Verdict::GiveUp
+            );
         }
         assert_ne!(tries.after(&Trouble::Lost, Duration::ZERO, 0.0), Verdict::GiveUp);
-        assert_eq!(tries.after(&Trouble::NotJson, Duration::ZERO, 0.0), Verdict::GiveUp);
+        assert_eq!(
+            tries.after(&Trouble::NotJson, Duration::ZERO, 0.0),
+            Verdict::GiveUp
+        );
     }
 
     #[test]
@@ -346,7 +363,11 @@ mod tests {
             ("Sun, 22 Nov 2026 09:00:00 GMT", None),
             ("Sun, 99 Nov 2026 09:00:00 GMT", None),
         ] {
-            assert_eq!(retry_after(text, now), expected.map(Duration::from_secs_f64), "{text:?}");
+            assert_eq!(
+                retry_after(text, now),
+                expected.map(Duration::from_secs_f64),
+                "{text:?}"
+            );
         }
     }
 }

@@ -137,7 +137,9 @@ impl Transport {
         loop {
             match response.chunk().await {
                 Ok(None) => break,
-                Ok(Some(part)) if body.len() + part.len() > BODY_CAP => return Err((Trouble::TooLarge, None)),
+                Ok(Some(part)) if body.len() + part.len() > BODY_CAP => {
+                    return Err((Trouble::TooLarge, None));
+                }
                 Ok(Some(part)) => body.extend_from_slice(&part),
                 Err(error) if error.is_timeout() => return Err((Trouble::Timeout, Some(chain(&error)))),
                 Err(error) => return Err((Trouble::CutOff, Some(chain(&error)))),

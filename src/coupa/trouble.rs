@@ -106,7 +106,10 @@ pub(crate) enum Trouble {
     #[error("redirect {0}")]
     Redirect(u16),
     #[error("{status}")]
-    Server { status: u16, retry_after: Option<Duration> },
+    Server {
+        status: u16,
+        retry_after: Option<Duration>,
+    },
     #[error("429")]
     TooMany { retry_after: Option<Duration> },
     #[error("host name unknown")]
@@ -133,6 +136,9 @@ pub(crate) enum Trouble {
     /// JSON, but not of the form expected at `path`.
     #[error("unexpected form at {path}")]
     Shape { path: String },
+    /// Paging brings the same rows again and again.
+    #[error("the same rows on every page")]
+    Endless,
     #[error("no token")]
     NoToken(Box<Fault>),
     /// The request could not be made.
@@ -162,7 +168,13 @@ pub(crate) struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} over {}: {}", self.object.name(), self.surface, self.trouble)
+        write!(
+            f,
+            "{} over {}: {}",
+            self.object.name(),
+            self.surface,
+            self.trouble
+        )
     }
 }
 
@@ -281,6 +293,9 @@ fn tell(failure: &Failure) -> Fault {
         Trouble::Shape { path } => {
             Fault::corrupt(format!("Coupa's answer over {over} does not have the expected form at {path}"))
         }
+        Trouble::Endless => Fault::corrupt(format!(
+            "Coupa repeats the same {what} over {over} on every page; the list cannot be read to its end"
+        )),
         Trouble::Ours => Fault::internal(format!("the request for {what} could not be built")),
     }
 }
@@ -291,7 +306,11 @@ fn forbidden(failure: &Failure) -> Fault {
         FaultKind::MissingScope {
             scope: Cow::Borrowed(scope),
         },
-        format!("Coupa refuses to show {} over {} (403)", failure.object.name(), failure.surface),
+        format!(
+            "Coupa refuses to show {} over {} (403)",
+            failure.object.name(),
+            failure.surface
+        ),
     )
     .advise(format!(
         "give the OAuth client in Coupa the scope {scope} and access to the API"
@@ -303,9 +322,7 @@ const QUIET_WAIT: Duration = Duration::from_secs(60);
 
 fn rate_limited(what: &str, retry_after: Option<Duration>) -> Fault {
     let wait = retry_after.unwrap_or(QUIET_WAIT).min(QUIET_WAIT);
-    let until = Timestamp::now()
-        .checked_add(wait)
-        .unwrap_or(Timestamp::MAX);
+    let until = Timestamp::now().checked_add(wait).unwrap_or(Timestamp::MAX);
     Fault::new(
         FaultKind::RateLimited { until },
         format!("Coupa still asks to slow down while reading {what} (429)"),
@@ -345,7 +362,10 @@ mod tests {
 
     #[test]
     fn a_missing_path_is_never_a_missing_object() {
-        assert_eq!(fault(Object::Roles, Trouble::NotFound).kind(), &FaultKind::Unavailable);
+        assert_eq!(
+            fault(Object::Roles, Trouble::NotFound).kind(),
+            &FaultKind::Unavailable
+        );
     }
 
     #[test]

@@ -26,7 +26,11 @@ pub(crate) fn rest<T: DeserializeOwned>(body: &[u8], object: Object) -> Result<T
 }
 
 /// Decodes a GraphQL answer: the value of its one root field. `asked` are the field names the query used.
-pub(crate) fn graphql<T: DeserializeOwned>(body: &[u8], object: Object, asked: &[String]) -> Result<T, Trouble> {
+pub(crate) fn graphql<T: DeserializeOwned>(
+    body: &[u8],
+    object: Object,
+    asked: &[String],
+) -> Result<T, Trouble> {
     let path = |path: &str| match path.strip_prefix("data.") {
         Some(inner) => {
             let end = inner.find(['.', '[']).unwrap_or(inner.len());
@@ -54,10 +58,9 @@ fn decode<T: DeserializeOwned>(body: &[u8], path: impl Fn(&str) -> String) -> Re
         serde_json::error::Category::Syntax | serde_json::error::Category::Io => Trouble::NotJson,
         serde_json::error::Category::Data => Trouble::Shape { path: path(at) },
     };
-    let value = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error: serde_path_to_error::Error<serde_json::Error>| {
-            name(error.inner(), &error.path().to_string())
-        })?;
+    let value = serde_path_to_error::deserialize(&mut json).map_err(
+        |error: serde_path_to_error::Error<serde_json::Error>| name(error.inner(), &error.path().to_string()),
+    )?;
     json.end().map_err(|error| name(&error, "."))?;
     Ok(value)
 }
@@ -557,7 +560,8 @@ impl UserRow {
             };
         } else if let Some(list) = List::ALL.into_iter().find(|list| list.name() == key) {
             let members = map.next_value::<Option<Vec<Member>>>()?;
-            self.lists[list as usize] = members.map(|members| members.iter().map(|member| member.id.0).collect());
+            self.lists[list as usize] =
+                members.map(|members| members.iter().map(|member| member.id.0).collect());
         } else if key == ACTIVE || key.ends_with("-user") {
             let flag = map.next_value()?;
             self.flags.push((key.into(), flag));
@@ -772,8 +776,14 @@ mod tests {
             (r#"[{"id":1},{"id":-2}]"#, "users[1].id"),
             (r#"[{"id":0}]"#, "users[0].id"),
             (r#"[{"id":1.5}]"#, "users[0].id"),
-            (r#"[{"id":1},{"id":2},{"id":3},{"id":4,"roles":{"id":1}}]"#, "users[3].roles"),
-            (r#"[{"id":1,"roles":[{"id":1},{"name":"x"}]}]"#, "users[0].roles[1]"),
+            (
+                r#"[{"id":1},{"id":2},{"id":3},{"id":4,"roles":{"id":1}}]"#,
+                "users[3].roles",
+            ),
+            (
+                r#"[{"id":1,"roles":[{"id":1},{"name":"x"}]}]"#,
+                "users[0].roles[1]",
+            ),
             (r#"[{"id":1,"user-groups":[null]}]"#, "users[0].user-groups[0]"),
             (r#"[{"id":1,"login":["a"]}]"#, "users[0].login"),
         ] {
@@ -794,7 +804,9 @@ mod tests {
     fn what_a_user_must_have_is_named() {
         let missing = |body: &str| {
             let row = users(body).unwrap().remove(0);
-            row.into_user(&catalog(&["risk-assess-user"])).unwrap_err().to_string()
+            row.into_user(&catalog(&["risk-assess-user"]))
+                .unwrap_err()
+                .to_string()
         };
         assert_eq!(missing(r#"[{"id":1,"login":"a"}]"#), "active");
         assert_eq!(missing(r#"[{"id":1,"login":"a","active":null}]"#), "active");
@@ -831,9 +843,12 @@ mod tests {
     fn graphql_errors_come_before_data() {
         let ask = |body: &str| -> Trouble {
             let asked = ["riskAssessUser".to_owned(), "login".to_owned()];
-            graphql::<Vec<UserRow>>(body.as_bytes(), Object::Users, &asked).err().unwrap()
+            graphql::<Vec<UserRow>>(body.as_bytes(), Object::Users, &asked)
+                .err()
+                .unwrap()
         };
-        let refused = ask(r#"{"errors":[{"message":"Field 'riskAssessUser' doesn't exist on type 'User'"}]}"#);
+        let refused =
+            ask(r#"{"errors":[{"message":"Field 'riskAssessUser' doesn't exist on type 'User'"}]}"#);
         assert!(matches!(refused, Trouble::GraphqlRefused { fields } if fields == ["riskAssessUser"]));
         let refused = ask(r#"{"data":null,"errors":[{"message":"sentinel"}]}"#);
         assert!(matches!(refused, Trouble::GraphqlRefused { fields } if fields.is_empty()));
@@ -863,7 +878,12 @@ mod tests {
             {"name":"bUser","type":{"name":null,"ofType":{"name":"Boolean"}}},{"name":"cUser","type":{"name":"User"}},
             {"name":"dUser"}]}}}"#;
         let ty: Option<TypeDescription> = graphql(body.as_bytes(), Object::Schema, &[]).unwrap();
-        let flags: Vec<bool> = ty.unwrap().fields.iter().map(FieldDescription::may_be_flag).collect();
+        let flags: Vec<bool> = ty
+            .unwrap()
+            .fields
+            .iter()
+            .map(FieldDescription::may_be_flag)
+            .collect();
         assert_eq!(flags, [true, true, false, true]);
     }
 }
