@@ -30,7 +30,7 @@ use super::trouble::{Failure, Object, Surface, Trouble};
 pub(crate) const READ_SCOPES: &[&str] = &["core.user.read", "core.user_group.read", "core.common.read"];
 
 /// Lifetime assumed when Coupa tells none; Coupa's own is 24 h.
-const ASSUMED_LIFETIME: Duration = Duration::from_secs(3600);
+const ASSUMED_LIFETIME: Duration = Duration::from_hours(1);
 
 /// An access token, ready to be sent.
 #[derive(Debug)]

@@ -71,10 +71,10 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            request: Duration::from_secs(60),
+            request: Duration::from_mins(1),
             first_wait: Duration::from_secs(1),
-            longest_wait: Duration::from_secs(60),
-            patience: Duration::from_secs(300),
+            longest_wait: Duration::from_mins(1),
+            patience: Duration::from_mins(5),
             token_lag: Duration::from_secs(10),
         }
     }

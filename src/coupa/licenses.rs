@@ -16,7 +16,7 @@ struct Known {
     name: &'static str,
     /// Column title of the user import, or of the export where the import has none.
     label: Option<&'static str>,
-    /// D: documentation pages, S: Coupa's OpenAPI schema R39.
+    /// D: documentation pages, S: Coupa's published schema of release 39.
     write: LicenseWrite,
 }
 

@@ -95,14 +95,14 @@ impl Coupa {
 impl Tenant for Coupa {
     async fn check(&self) -> Result<(), Fault> {
         self.client.sign_in().await?;
-        let shelf = Shelf {
+        let collections = Shelf {
             client: &self.client,
             memory: &self.memory,
             projection: Projection::Underscored,
         };
         self.taste_users().await?;
-        shelf.taste::<GroupRow>(&GROUPS).await?;
-        shelf.taste::<RoleRow>(&ROLES).await
+        collections.taste::<GroupRow>(&GROUPS).await?;
+        collections.taste::<RoleRow>(&ROLES).await
     }
 
     async fn survey(&self) -> Result<Arc<dyn ReadTenant>, Fault> {

@@ -243,7 +243,7 @@ pub(crate) fn preference(
         })
         .collect();
     // Stable: on a tie REST stays first.
-    ranked.sort_by(|a, b| b.0.cmp(&a.0));
+    ranked.sort_by_key(|(worth, _)| std::cmp::Reverse(*worth));
     ranked.into_iter().map(|(_, surface)| surface).collect()
 }
 
@@ -391,14 +391,14 @@ mod tests {
         wanted(["risk-assess-user", "travel-user"])
     }
 
-    fn sample(rows: Vec<Value>) -> Option<Sample> {
-        Some(Sample::new(fields(), rows.into_iter().map(row).collect()))
+    fn sample(rows: Vec<Value>) -> Sample {
+        Sample::new(fields(), rows.into_iter().map(row).collect())
     }
 
     fn both(rest: Vec<Value>, graphql: Vec<Value>) -> Each<Option<Sample>> {
         Each {
-            rest: sample(rest),
-            graphql: sample(graphql),
+            rest: Some(sample(rest)),
+            graphql: Some(sample(graphql)),
         }
     }
 
@@ -505,7 +505,7 @@ mod tests {
     fn one_surface_serves_alone() {
         let samples = Each {
             rest: None,
-            graphql: sample(vec![user(1)]),
+            graphql: Some(sample(vec![user(1)])),
         };
         assert_eq!(preference(&fields(), &samples, |_| true), [Surface::Graphql]);
         assert!(layout(Surface::Graphql, &fields(), &samples).borrowed.is_empty());
@@ -542,7 +542,7 @@ mod tests {
                                "purchasing-user?": true, "msp-user": false}),
         );
         let samples = Each {
-            rest: sample(vec![user(1)]),
+            rest: Some(sample(vec![user(1)])),
             graphql: None,
         };
         let names = license_names(&described, Some(&whole), &samples);

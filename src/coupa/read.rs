@@ -196,13 +196,11 @@ impl Reader {
         let ids: Vec<u64> = rows.iter().map(|row| row.id).collect();
         let mut lent = self.given(layout.lead.other(), &ids, &layout.borrowed).await?;
         for row in rows {
-            match lent.get_mut(&row.id) {
-                Some(other) => row.absorb(other, &layout.borrowed),
-                None => tracing::warn!(
-                    user = row.id,
-                    surface = %layout.lead.other(),
-                    "this user is not shown where some of its elements are read; they count as not set"
-                ),
+            if let Some(other) = lent.get_mut(&row.id) {
+                row.absorb(other, &layout.borrowed);
+            } else {
+                let surface = layout.lead.other();
+                tracing::warn!(user = row.id, %surface, "not shown where some elements are read; they count as not set");
             }
         }
         Ok(())

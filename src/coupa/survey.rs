@@ -151,7 +151,9 @@ impl Probe<'_> {
             graphql: plan::layout(Surface::Graphql, &wanted, samples),
         };
         let differences = plan::differences(layouts.on(lead), &wanted, samples);
-        differences.into_iter().for_each(|text| self.find(text));
+        for text in differences {
+            self.find(text);
+        }
         let cut = self.cut(lead, samples).await?;
         let plan = Plan {
             lead,
@@ -285,9 +287,8 @@ impl Probe<'_> {
                 Ok(page) => return Ok((Sample::new(fields, page), manner.dialect)),
                 Err(failure) => failure,
             };
-            let refused = match &failure.trouble {
-                Trouble::GraphqlRefused { fields } => fields,
-                _ => return Err(failure),
+            let Trouble::GraphqlRefused { fields: refused } = &failure.trouble else {
+                return Err(failure);
             };
             let count = fields.len();
             fields.retain(|field| !refused.contains(&licenses::camel(field.name())));

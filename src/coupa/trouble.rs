@@ -190,10 +190,6 @@ impl Failure {
         }
     }
 
-    pub(crate) fn shape(object: Object, surface: Surface, path: impl Into<String>) -> Self {
-        Self::new(object, surface, Trouble::Shape { path: path.into() })
-    }
-
     /// Whether the list as a whole was `null` or no list.
     pub(crate) fn is_null_list(&self) -> bool {
         matches!(&self.trouble, Trouble::Shape { path } if path == self.object.root())
@@ -318,7 +314,7 @@ fn forbidden(failure: &Failure) -> Fault {
 }
 
 /// Assumed wait when Coupa names none: its rate counts in seconds.
-const QUIET_WAIT: Duration = Duration::from_secs(60);
+const QUIET_WAIT: Duration = Duration::from_mins(1);
 
 fn rate_limited(what: &str, retry_after: Option<Duration>) -> Fault {
     let wait = retry_after.unwrap_or(QUIET_WAIT).min(QUIET_WAIT);
@@ -370,7 +366,7 @@ mod tests {
 
     #[test]
     fn the_time_to_come_back_is_near() {
-        let long = Some(Duration::from_secs(429 * 60));
+        let long = Some(Duration::from_mins(429));
         let fault = fault(Object::Users, Trouble::TooMany { retry_after: long });
         let FaultKind::RateLimited { until } = fault.kind() else {
             panic!("{fault:?}");

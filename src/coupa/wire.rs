@@ -40,7 +40,7 @@ pub(crate) fn graphql<T: DeserializeOwned>(
     };
     let head: Head = decode(body, path)?;
     if let Some(errors) = head.errors.filter(|errors| !errors.is_empty()) {
-        return Err(if head.data.is_some_and(|data| data.is_some()) {
+        return Err(if head.data.is_some() {
             Trouble::GraphqlPartial
         } else {
             Trouble::GraphqlRefused {
@@ -70,7 +70,7 @@ struct Head {
     #[serde(default)]
     errors: Option<Vec<Message>>,
     #[serde(default)]
-    data: Option<Option<IgnoredAny>>,
+    data: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
