@@ -26,12 +26,12 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(config: &CoupaConfig) -> Result<Self, Fault> {
+    pub(crate) fn new(config: CoupaConfig) -> Result<Self, Fault> {
         Ok(Self {
-            endpoint: config.endpoint.clone(),
             timeouts: config.timeouts,
-            transport: Transport::new(config)?,
-            reading: TokenSource::new(config, READ_SCOPES),
+            transport: Transport::new(&config)?,
+            reading: TokenSource::new(&config, READ_SCOPES),
+            endpoint: config.endpoint,
         })
     }
 

@@ -55,7 +55,7 @@ pub struct Coupa {
 
 impl Coupa {
     /// A client for one tenant; sends nothing yet. The process must have installed a TLS provider for rustls.
-    pub fn new(config: &CoupaConfig) -> Result<Self, Fault> {
+    pub fn new(config: CoupaConfig) -> Result<Self, Fault> {
         Ok(Self {
             client: Arc::new(Client::new(config)?),
             memory: Arc::default(),
