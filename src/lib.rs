@@ -1,1 +1,3 @@
+//! A Coupa connector for identity governance.
 
+pub mod sandbox;
