@@ -359,16 +359,14 @@ impl<'a> Compiler<'a> {
 
     fn text_argument(&mut self, field: &Field, name: &str) -> Option<String> {
         self.check_arguments(field, &[name]);
-        match self.argument(field, name)? {
-            ConstValue::String(text) => Some(text),
-            _ => {
-                self.problem(format!(
-                    "Field '{}' is missing required arguments: {name}",
-                    field.name.node
-                ));
-                None
-            }
+        if let ConstValue::String(text) = self.argument(field, name)? {
+            return Some(text);
         }
+        self.problem(format!(
+            "Field '{}' is missing required arguments: {name}",
+            field.name.node
+        ));
+        None
     }
 
     fn id_argument(&mut self, field: &Field) -> Option<u64> {

@@ -95,9 +95,9 @@ impl SandboxConfig {
 }
 
 fn hex(seed: u64, stream: u64, words: u64) -> String {
-    (0..words)
-        .map(|word| format!("{:016x}", mix(seed, stream, word)))
-        .collect()
+    (0..words).fold(String::new(), |text, word| {
+        text + &format!("{:016x}", mix(seed, stream, word))
+    })
 }
 
 /// Certificate and key of an HTTPS sandbox, both PEM.

@@ -54,7 +54,7 @@ pub(super) async fn pass(Shared(state): Shared<Arc<State>>, request: Request, ne
         None => answer.await,
         Some(action) => {
             Spoiler {
-                state: &state,
+                state: Arc::clone(&state),
                 connection,
             }
             .spoil(action, answer)
@@ -107,12 +107,12 @@ fn http_date(seconds: u64) -> String {
 }
 
 /// Carries out a fault.
-struct Spoiler<'a> {
-    state: &'a State,
+struct Spoiler {
+    state: Arc<State>,
     connection: Option<Connection>,
 }
 
-impl Spoiler<'_> {
+impl Spoiler {
     async fn spoil(self, action: FaultAction, answer: impl Future<Output = Response>) -> Response {
         match action {
             FaultAction::Status { status, html } => {
@@ -143,29 +143,13 @@ impl Spoiler<'_> {
                     Body::from_stream(stream::iter([Ok::<_, Infallible>(half)])),
                 )
             }
-            FaultAction::ShortBody => {
-                let (mut parts, half, length) = halved(answer.await).await;
-                parts
-                    .headers
-                    .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-                Response::from_parts(
-                    parts,
-                    Body::from_stream(stream::iter([Ok::<_, Infallible>(half)])),
-                )
-            }
+            FaultAction::ShortBody => half_then(answer.await, async { Bytes::new() }).await,
             FaultAction::ResetMidBody => {
-                let (mut parts, half, length) = halved(answer.await).await;
-                parts
-                    .headers
-                    .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-                let then_reset = stream::once(async move {
-                    // Let the first half leave before the connection goes.
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    self.connection.inspect(Connection::reset);
+                let never = async move {
+                    self.reset();
                     std::future::pending().await
-                });
-                let body = stream::iter([Ok::<_, Infallible>(half)]).chain(then_reset);
-                Response::from_parts(parts, Body::from_stream(body))
+                };
+                half_then(answer.await, never).await
             }
         }
     }
@@ -187,13 +171,28 @@ fn redirect(location: &str) -> Response {
 
 /// A body that is JSON as far as anyone will read it.
 fn oversized(bytes: u64) -> Response {
-    const CHUNK: [u8; 64 << 10] = [b' '; 64 << 10];
+    static CHUNK: [u8; 64 << 10] = [b' '; 64 << 10];
     let chunks = stream::unfold(bytes, |left| async move {
         let take = usize::try_from(left).unwrap_or(usize::MAX).min(CHUNK.len());
         let chunk = Ok::<_, Infallible>(Bytes::from_static(&CHUNK[..take]));
         (take > 0).then(|| (chunk, left - take as u64))
     });
     reply::with_body(StatusCode::OK, reply::JSON, Body::from_stream(chunks))
+}
+
+/// The first half of the answer under the length of the whole, then whatever `after` does.
+async fn half_then(answer: Response, after: impl Future<Output = Bytes> + Send + 'static) -> Response {
+    let (mut parts, half, length) = halved(answer).await;
+    parts
+        .headers
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    let rest = stream::once(async move {
+        // Let the first half leave before the end comes.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok(after.await)
+    });
+    let body = stream::iter([Ok::<_, Infallible>(half)]).chain(rest);
+    Response::from_parts(parts, Body::from_stream(body))
 }
 
 /// The answer without its length, the first half of its body, and how long the body was.

@@ -94,7 +94,7 @@ fn object_type(ty: Type, readings: &Readings) -> Value {
     let fields: Vec<Value> = ty
         .attributes()
         .iter()
-        .filter(|a| ty.in_graphql(a) && is_visible(ty, a, readings, Surface::Graphql))
+        .filter(|a| a.in_graphql() && is_visible(ty, a, readings, Surface::Graphql))
         .map(|a| field(&camel(a.name), &type_of(a, readings), &json!([])))
         .collect();
     let mut object = named("OBJECT", ty.graphql_name());

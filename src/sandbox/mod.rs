@@ -49,13 +49,16 @@ mod tenant;
 mod truth;
 mod xml;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{
     DEFAULT_SCOPES, EmptyList, ErrorBody, GraphqlAccess, Heed, IdForm, Introspection, KeyForm, Ordering,
     PAGE_CAP, PerSurface, Presence, Readings, RestAccess, RetryAfter, SandboxConfig, TlsFiles, TopLevel,
 };
 pub use faults::{FaultAction, Faults, ScriptedFault};
 pub use stats::{RequestKind, Stats};
-pub use truth::{Truth, TruthClass, TruthGroup, TruthLicense, TruthRole, TruthUser};
+pub use truth::{Truth, TruthClass, TruthGroup, TruthGroupKind, TruthLicense, TruthRole, TruthUser};
 
 /// Starts sandboxes.
 #[derive(Debug, Clone, Copy)]

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::tenant::GroupKind;
+
 /// A well-mixed number for (`seed`, `stream`, `index`); streams keep unrelated choices independent.
 pub(super) fn mix(seed: u64, stream: u64, index: u64) -> u64 {
     let mut z = seed
@@ -152,13 +154,13 @@ pub(super) const BASE_ROLES: [(&str, Option<&str>, bool, bool); 12] = [
 ];
 
 /// The name of group `index`.
-pub(super) fn group_name(index: usize, project: bool) -> Cow<'static, str> {
-    match (index, project) {
+pub(super) fn group_name(index: usize, kind: GroupKind) -> Cow<'static, str> {
+    match (index, kind) {
         (0, _) => "All Employees".into(),
-        (1, false) => "Approvers – Région Île-de-France".into(),
-        (3, false) => "Empty Shelf".into(),
-        (_, true) => format!("Project {index:03} \"Phoenix\"").into(),
-        (_, false) => format!("Group {index:03}").into(),
+        (1, GroupKind::Group) => "Approvers – Région Île-de-France".into(),
+        (3, GroupKind::Group) => "Empty Shelf".into(),
+        (_, GroupKind::Project) => format!("Project {index:03} \"Phoenix\"").into(),
+        (_, GroupKind::Group) => format!("Group {index:03}").into(),
     }
 }
 

@@ -9,7 +9,7 @@ use super::config::{Heed, Ordering, Readings, Surface};
 use super::query::{Condition, Direction, Query, Test, compare};
 use super::schema::{Handle, Leaf, Type};
 use super::seed::mix;
-use super::tenant::{Tenant, as_index};
+use super::tenant::{Tenant, as_index, membership_id};
 
 /// The tenant, shared by all connections.
 pub(super) struct Store {
@@ -77,7 +77,7 @@ impl Tenant {
             Type::User => self.user(row).id,
             Type::Group => self.group(row).id,
             Type::Role => self.role(row).id,
-            Type::Membership => self.membership_id(row),
+            Type::Membership => membership_id(row),
             _ => row,
         }
     }
@@ -93,9 +93,9 @@ impl Tenant {
         while low < high {
             let middle = low.midpoint(high);
             if self.public_id(ty, middle) < id {
-                low = middle + 1
+                low = middle + 1;
             } else {
-                high = middle
+                high = middle;
             }
         }
         low

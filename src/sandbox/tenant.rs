@@ -107,13 +107,20 @@ pub(super) struct UserRow {
     pub(super) memberships: Box<[u32]>,
 }
 
+/// Coupa keeps projects among the groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GroupKind {
+    Group,
+    Project,
+}
+
 /// A user group or project.
 #[derive(Debug, Clone)]
 pub(super) struct GroupRow {
     pub(super) id: u64,
     pub(super) name: String,
     pub(super) description: Option<String>,
-    pub(super) project: bool,
+    pub(super) kind: GroupKind,
     pub(super) active: bool,
     pub(super) can_approve: bool,
     pub(super) open: bool,
@@ -199,16 +206,16 @@ impl Tenant {
         });
     }
 
-    /// Public id of membership `index`: gaps, and past 2^32 for the later ones.
-    pub(super) fn membership_id(&self, index: u64) -> u64 {
-        let base = index * 3 + 11;
-        if index < 5_000 { base } else { base + TWO_32 }
-    }
-
     /// Whether membership `index` makes its user an owner of the group.
     pub(super) fn is_owner(&self, membership: u64) -> bool {
         chance(self.seed, stream::OWNER, membership, 30)
     }
+}
+
+/// Public id of membership `index`: gaps, and past 2^32 for the later ones.
+pub(super) fn membership_id(index: u64) -> u64 {
+    let base = index * 3 + 11;
+    if index < 5_000 { base } else { base + TWO_32 }
 }
 
 fn to_u32(index: usize) -> u32 {
@@ -403,14 +410,18 @@ fn is_empty_group(index: usize) -> bool {
 fn grow_groups(count: usize) -> Vec<GroupRow> {
     (0..count)
         .map(|index| {
-            let project = index % 5 == 2;
+            let kind = if index % 5 == 2 {
+                GroupKind::Project
+            } else {
+                GroupKind::Group
+            };
             GroupRow {
                 id: spaced_id(index, count),
-                name: group_name(index, project).into_owned(),
+                name: group_name(index, kind).into_owned(),
                 description: (index % 3 == 0).then(|| format!("Purpose {index} – „intern“")),
-                project,
+                kind,
                 active: index % 9 != 4,
-                can_approve: index % 4 == 1 && !project,
+                can_approve: index % 4 == 1 && kind == GroupKind::Group,
                 open: index % 6 == 1,
             }
         })
@@ -605,7 +616,7 @@ mod tests {
         }
         let t = tenant(20_000, 200, 60);
         assert!(t.users.iter().any(|u| (TWO_31..TWO_32).contains(&u.id)));
-        assert!((1..t.memberships.len() as u64).all(|m| t.membership_id(m - 1) < t.membership_id(m)));
+        assert!((1..t.memberships.len() as u64).all(|m| membership_id(m - 1) < membership_id(m)));
     }
 
     #[test]
@@ -636,7 +647,7 @@ mod tests {
         assert!((50..70).contains(&share(t.holders[USER_ROLE as usize].len())));
         assert!((40..60).contains(&share(t.members[0].len())));
         assert!(t.members.iter().any(Vec::is_empty));
-        assert!(t.groups.iter().any(|g| g.project) && t.groups.iter().any(|g| !g.active));
+        assert!(t.groups.iter().any(|g| g.kind == GroupKind::Project) && t.groups.iter().any(|g| !g.active));
         assert!(
             t.users
                 .iter()

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::seed::DEPARTMENTS;
-use super::tenant::{Class, LICENSES, Tenant, as_index};
+use super::tenant::{Class, GroupKind, LICENSES, Tenant, as_index};
 
 /// Everything in the tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,16 @@ impl std::fmt::Debug for TruthUser {
     }
 }
 
+/// The type of a group; in Coupa it is blank or `Project`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TruthGroupKind {
+    /// A user group.
+    Group,
+    /// A project.
+    Project,
+}
+
 /// One group or project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -100,8 +110,8 @@ pub struct TruthGroup {
     pub name: String,
     /// Description.
     pub description: Option<String>,
-    /// Whether its type is `Project` (else it has none).
-    pub project: bool,
+    /// Its type.
+    pub kind: TruthGroupKind,
     /// Whether it is active.
     pub active: bool,
     /// Whether it can approve.
@@ -149,7 +159,10 @@ impl Truth {
                     id: g.id,
                     name: g.name.clone(),
                     description: g.description.clone(),
-                    project: g.project,
+                    kind: match g.kind {
+                        GroupKind::Group => TruthGroupKind::Group,
+                        GroupKind::Project => TruthGroupKind::Project,
+                    },
                     active: g.active,
                     can_approve: g.can_approve,
                     open: g.open,
