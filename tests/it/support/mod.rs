@@ -1,0 +1,3 @@
+//! What several tests share: an independent reader of c1z files, and tenants to read.
+
+pub mod reader;
