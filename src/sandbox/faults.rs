@@ -113,7 +113,7 @@ pub enum FaultAction {
     Html,
     /// No answer until the client gives up.
     Hang,
-    /// 429, with this `Retry-After` if given.
+    /// 429, with this `Retry-After`, or in the form the readings say.
     RateLimited {
         /// The header's text, sent as it is.
         #[serde(default)]

@@ -124,7 +124,12 @@ impl Spoiler {
                 }
             }
             FaultAction::Html => reply::html(StatusCode::OK),
-            FaultAction::RateLimited { retry_after } => rate_limited(retry_after.as_deref()),
+            FaultAction::RateLimited { retry_after: None } => {
+                too_many(&self.state.readings(), Duration::from_millis(500))
+            }
+            FaultAction::RateLimited {
+                retry_after: Some(text),
+            } => rate_limited(Some(&text)),
             FaultAction::Redirect { location } => redirect(&location),
             FaultAction::Oversized { bytes } => oversized(bytes),
             FaultAction::Hang => std::future::pending().await,

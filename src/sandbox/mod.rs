@@ -35,6 +35,7 @@ mod gate;
 mod graphql;
 mod introspect;
 mod oauth;
+mod person;
 mod query;
 mod render;
 mod reply;

@@ -1,12 +1,12 @@
 //! The tenant itself: who exists and who holds what, grown from a seed.
 //!
 //! Invariants: rows of each kind ascend strictly by id, so an index is an order; the posting lists mirror the lists on the users.
-//! What a user holds is stored; names, logins and the like are computed on demand, so a million users stay small.
+//! What a user holds is stored; names, logins and the like are computed on demand (see `person`), so a million users stay small.
 
 use std::collections::BTreeSet;
 
 use super::config::SandboxConfig;
-use super::seed::{BASE_ROLES, DEPARTMENTS, FIRST_NAMES, LAST_NAMES, chance, choose, group_name, mix};
+use super::seed::{BASE_ROLES, chance, choose, group_name, mix};
 
 const TWO_31: u64 = 1 << 31;
 const TWO_32: u64 = 1 << 32;
@@ -22,14 +22,6 @@ mod stream {
     pub(super) const GROUP: u64 = 7;
     pub(super) const BIG_GROUP: u64 = 8;
     pub(super) const BIG_ROLE: u64 = 9;
-    pub(super) const FIRST: u64 = 10;
-    pub(super) const LAST: u64 = 11;
-    pub(super) const EMAIL: u64 = 12;
-    pub(super) const EMPLOYEE: u64 = 13;
-    pub(super) const AUTH: u64 = 14;
-    pub(super) const DEPARTMENT: u64 = 15;
-    pub(super) const CREATED: u64 = 16;
-    pub(super) const UPDATED: u64 = 17;
     pub(super) const OWNER: u64 = 18;
     pub(super) const LICENSE: u64 = 1000;
 }
@@ -145,7 +137,7 @@ pub(super) struct MembershipRow {
 
 /// The whole tenant.
 pub(super) struct Tenant {
-    seed: u64,
+    pub(super) seed: u64,
     pub(super) users: Vec<UserRow>,
     pub(super) groups: Vec<GroupRow>,
     pub(super) roles: Vec<RoleRow>,
@@ -204,6 +196,34 @@ impl Tenant {
             roles: roles.into(),
             memberships: (first..to_u32(self.memberships.len())).collect(),
         });
+    }
+
+    /// The stored part of user `index`.
+    pub(super) fn user(&self, index: u64) -> &UserRow {
+        &self.users[as_index(index)]
+    }
+
+    /// The stored part of group `index`.
+    pub(super) fn group(&self, index: u64) -> &GroupRow {
+        &self.groups[as_index(index)]
+    }
+
+    /// The stored part of role `index`.
+    pub(super) fn role(&self, index: u64) -> &RoleRow {
+        &self.roles[as_index(index)]
+    }
+
+    /// The stored part of membership `index`.
+    pub(super) fn membership(&self, index: u64) -> MembershipRow {
+        self.memberships[as_index(index)]
+    }
+
+    /// Indices of the groups of a user.
+    pub(super) fn groups_of(&self, user: u64) -> impl Iterator<Item = u64> + '_ {
+        self.user(user)
+            .memberships
+            .iter()
+            .map(|&m| u64::from(self.memberships[m as usize].group))
     }
 
     /// Whether membership `index` makes its user an owner of the group.
@@ -440,151 +460,6 @@ fn spaced_id(index: usize, count: usize) -> u64 {
     }
 }
 
-/// 2015-01-01T00:00:00Z.
-const EPOCH: i64 = 1_420_070_400;
-const DAY: u64 = 86_400;
-
-/// What is computed about a user (by index) rather than stored.
-impl Tenant {
-    fn class(&self, user: u64) -> Class {
-        self.user(user).class
-    }
-
-    /// The stored part of user `index`.
-    pub(super) fn user(&self, index: u64) -> &UserRow {
-        &self.users[as_index(index)]
-    }
-
-    /// The stored part of group `index`.
-    pub(super) fn group(&self, index: u64) -> &GroupRow {
-        &self.groups[as_index(index)]
-    }
-
-    /// The stored part of role `index`.
-    pub(super) fn role(&self, index: u64) -> &RoleRow {
-        &self.roles[as_index(index)]
-    }
-
-    /// The stored part of membership `index`.
-    pub(super) fn membership(&self, index: u64) -> MembershipRow {
-        self.memberships[as_index(index)]
-    }
-
-    /// Indices of the groups of a user.
-    pub(super) fn groups_of(&self, user: u64) -> impl Iterator<Item = u64> + '_ {
-        self.user(user)
-            .memberships
-            .iter()
-            .map(|&m| u64::from(self.memberships[m as usize].group))
-    }
-
-    fn name_pair(&self, user: u64) -> ((&'static str, &'static str), (&'static str, &'static str)) {
-        // Two people of the same name, side by side.
-        let of = if user == 21 { 20 } else { user };
-        (
-            *choose(&FIRST_NAMES, self.seed, stream::FIRST, of),
-            *choose(&LAST_NAMES, self.seed, stream::LAST, of),
-        )
-    }
-
-    pub(super) fn first_name(&self, user: u64) -> &'static str {
-        match self.class(user) {
-            Class::Support => "Coupa",
-            Class::Api => "API",
-            _ => self.name_pair(user).0.0,
-        }
-    }
-
-    pub(super) fn last_name(&self, user: u64) -> &'static str {
-        match self.class(user) {
-            Class::Support => "Support",
-            Class::Api => "Integration",
-            _ => self.name_pair(user).1.0,
-        }
-    }
-
-    pub(super) fn login(&self, user: u64) -> String {
-        let ((_, first), (_, last)) = self.name_pair(user);
-        match self.class(user) {
-            Class::Support => "coupasupport".to_owned(),
-            Class::Api => format!("svc-integration-{user}"),
-            Class::ManagedService => format!("msp.{last}{user}"),
-            Class::Supplier | Class::SupplierByRole => format!("{first}@supplier-{user}.example"),
-            Class::Internal if user.is_multiple_of(3) => format!("{first}.{last}{user}@corp.example"),
-            Class::Internal => format!("{}{last}{user}", &first[..1]),
-        }
-    }
-
-    pub(super) fn email(&self, user: u64) -> Option<String> {
-        let ((_, first), (_, last)) = self.name_pair(user);
-        match self.class(user) {
-            Class::Support => Some("support@coupa.example".to_owned()),
-            Class::Api => None,
-            Class::Supplier | Class::SupplierByRole => Some(format!("{first}@supplier-{user}.example")),
-            _ if chance(self.seed, stream::EMAIL, user, 30) => None,
-            _ if user.is_multiple_of(50) => Some(format!("{first}.{last}+tag{user}@Corp.Example")),
-            _ => Some(format!("{first}.{last}{user}@corp.example")),
-        }
-    }
-
-    /// Text even when it looks like a number; leading zeros count.
-    pub(super) fn employee_number(&self, user: u64) -> Option<String> {
-        match self.class(user) {
-            Class::Internal if !chance(self.seed, stream::EMPLOYEE, user, 150) => {
-                Some(if user.is_multiple_of(2) {
-                    format!("{user:07}")
-                } else {
-                    format!("E-{user:05}")
-                })
-            }
-            _ => None,
-        }
-    }
-
-    pub(super) fn authentication_method(&self, user: u64) -> &'static str {
-        match (self.class(user), mix(self.seed, stream::AUTH, user) % 100) {
-            (Class::Internal, 0..=79) => "saml",
-            (Class::Internal, 80..=84) => "ldap",
-            _ => "coupa_credentials",
-        }
-    }
-
-    pub(super) fn sso_identifier(&self, user: u64) -> Option<String> {
-        (self.authentication_method(user) == "saml")
-            .then(|| self.email(user).unwrap_or_else(|| self.login(user)))
-    }
-
-    /// Index of the manager: someone of the house with a lower index, perhaps inactive.
-    pub(super) fn manager(&self, user: u64) -> Option<u64> {
-        let manager = user / 7;
-        let both = self.class(user) == Class::Internal && self.class(manager) == Class::Internal;
-        (both && manager != user).then_some(manager)
-    }
-
-    /// Index in [`DEPARTMENTS`].
-    pub(super) fn department(&self, user: u64) -> Option<u64> {
-        let dice = mix(self.seed, stream::DEPARTMENT, user);
-        (self.class(user) == Class::Internal && !(dice >> 32).is_multiple_of(12))
-            .then(|| dice % DEPARTMENTS.len() as u64)
-    }
-
-    pub(super) fn supplier_id(&self, user: u64) -> Option<u64> {
-        (self.class(user) == Class::Supplier).then_some(user * 13 + 100)
-    }
-
-    /// Seconds since 1970.
-    pub(super) fn created(&self, user: u64) -> i64 {
-        let after = mix(self.seed, stream::CREATED, user) % (3_000 * DAY);
-        EPOCH.saturating_add_unsigned(after)
-    }
-
-    /// Seconds since 1970, never before [`Self::created`].
-    pub(super) fn updated(&self, user: u64) -> i64 {
-        let after = mix(self.seed, stream::UPDATED, user) % (900 * DAY);
-        self.created(user).saturating_add_unsigned(after)
-    }
-}
-
 pub(super) fn as_index(index: u64) -> usize {
     usize::try_from(index).unwrap_or(usize::MAX)
 }
@@ -666,15 +541,6 @@ mod tests {
             (t.first_name(20), t.last_name(20)),
             (t.first_name(21), t.last_name(21))
         );
-    }
-
-    #[test]
-    fn logins_and_emails_are_unique() {
-        let t = tenant(5_000, 40, 25);
-        let logins: BTreeSet<String> = (0..5_000).map(|u| t.login(u)).collect();
-        assert_eq!(logins.len(), 5_000);
-        let emails: Vec<String> = (0..5_000).filter_map(|u| t.email(u)).collect();
-        assert_eq!(emails.iter().collect::<BTreeSet<_>>().len(), emails.len());
     }
 
     #[test]

@@ -105,14 +105,9 @@ async fn faults_happen_over_https_with_http_2_too() {
         ..SandboxConfig::default()
     };
     let running = Sandbox::start(config, local(), Some(files)).await.unwrap();
-    drop(http());
     let root = reqwest::Certificate::from_pem(certified.cert.pem().as_bytes()).unwrap();
-    let client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .tls_certs_only([root])
-        .build()
-        .unwrap();
-    let tenant = Tenant::of(running, client).await;
+
+    let tenant = Tenant::of(running, client().tls_certs_only([root]).build().unwrap()).await;
     assert!(tenant.running.base_url().starts_with("https://127.0.0.1:"));
     let answer = tenant.get("/api/users").send().await.unwrap();
     assert_eq!(answer.version(), reqwest::Version::HTTP_2);

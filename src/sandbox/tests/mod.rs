@@ -19,13 +19,10 @@ fn local() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-fn http() -> reqwest::Client {
-    // Another test may have been first; one provider is as good as another call's.
+fn client() -> reqwest::ClientBuilder {
+    // Another test may have been first, with the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .unwrap()
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none())
 }
 
 /// A client with a token for reading.
@@ -38,7 +35,7 @@ struct Tenant {
 impl Tenant {
     async fn start(config: SandboxConfig) -> Self {
         let running = Sandbox::start(config, local(), None).await.unwrap();
-        Self::of(running, http()).await
+        Self::of(running, client().build().unwrap()).await
     }
 
     async fn small() -> Self {
