@@ -13,3 +13,4 @@
 pub mod connector;
 pub mod model;
 pub mod proto;
+pub mod snapshot;
