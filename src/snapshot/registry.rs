@@ -42,7 +42,7 @@ pub struct Snapshots {
 struct Live {
     entries: Vec<Entry>,
     reports: VecDeque<(String, SnapshotReport)>,
-    lone: VecDeque<(String, u32)>,
+    lone: VecDeque<Questions>,
     started: u64,
 }
 
@@ -52,6 +52,13 @@ struct Entry {
     snapshot: Arc<Snapshot>,
     started: Instant,
     used: Instant,
+}
+
+/// Questions about single items in one sync without a snapshot.
+struct Questions {
+    sync: String,
+    asked: u32,
+    last: Instant,
 }
 
 /// How a question about the holders of one item is to be answered.
@@ -126,7 +133,7 @@ impl Snapshots {
             if let Some(snapshot) = self.find(&mut live, sync) {
                 return Lone::Snapshot(snapshot);
             }
-            live.count_lone(sync)
+            live.count_lone(sync, self.config.idle)
         };
         if asked > LONE_QUESTIONS {
             Lone::Snapshot(self.get(sync))
@@ -151,7 +158,7 @@ impl Snapshots {
         Ok(fresh)
     }
 
-    /// The configured classes.
+    /// How snapshots are made.
     pub fn config(&self) -> &SnapshotConfig {
         &self.config
     }
@@ -174,7 +181,7 @@ impl Snapshots {
     /// Drops what is kept for a sync.
     pub fn forget(&self, sync: &str) {
         let mut live = self.lock();
-        live.lone.retain(|(other, _)| other != sync);
+        live.lone.retain(|lone| lone.sync != sync);
         if let Some(at) = live.entries.iter().position(|entry| entry.sync == sync) {
             live.drop_entry(at);
         }
@@ -218,12 +225,17 @@ impl Live {
         entry.snapshot.retire();
     }
 
-    fn count_lone(&mut self, sync: &str) -> u32 {
-        let asked = match self.lone.iter().position(|(other, _)| other == sync) {
-            Some(at) => self.lone.remove(at).map_or(1, |(_, asked)| asked + 1),
-            None => 1,
+    fn count_lone(&mut self, sync: &str, idle: Duration) -> u32 {
+        self.lone.retain(|lone| lone.last.elapsed() < idle);
+        let at = self.lone.iter().position(|lone| lone.sync == sync);
+        let before = at.and_then(|at| self.lone.remove(at)).map_or(0, |lone| lone.asked);
+        let asked = before + 1;
+        let questions = Questions {
+            sync: sync.to_owned(),
+            asked,
+            last: Instant::now(),
         };
-        remember(&mut self.lone, (sync.to_owned(), asked));
+        remember(&mut self.lone, questions);
         asked
     }
 }
