@@ -10,9 +10,12 @@
 //!
 //! `app` composes the parts once; `sandbox` is the outside world for trials and tests and shares nothing with the rest.
 
+pub mod c1z;
 pub mod connector;
 pub mod model;
 pub mod proto;
 pub mod sandbox;
 pub mod server;
 pub mod snapshot;
+pub mod state;
+pub mod sync;
