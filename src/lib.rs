@@ -10,6 +10,9 @@
 //!
 //! `app` composes the parts once; `sandbox` is the outside world for trials and tests and shares nothing with the rest.
 
+pub mod cli;
+pub mod config;
 pub mod connector;
 pub mod model;
 pub mod proto;
+pub mod telemetry;
