@@ -47,7 +47,11 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: LevelFilter::INFO, format: None, paths: Vec::new() }
+        Self {
+            level: LevelFilter::INFO,
+            format: None,
+            paths: Vec::new(),
+        }
     }
 }
 
@@ -66,13 +70,23 @@ impl LogConfig {
             "console" => Some(Format::Console),
             _ => Some(Format::Json),
         };
-        Self { level, format, paths: paths.to_vec() }
+        Self {
+            level,
+            format,
+            paths: paths.to_vec(),
+        }
     }
 
     /// The form in force. The ecosystem looks at stdout; we log to stderr and look there too, so that `> file` keeps lines
     /// readable and `2> file` makes them JSON.
     pub fn format(&self) -> Format {
-        self.format.unwrap_or_else(|| if io::stderr().is_terminal() { Format::Console } else { Format::Json })
+        self.format.unwrap_or_else(|| {
+            if io::stderr().is_terminal() {
+                Format::Console
+            } else {
+                Format::Json
+            }
+        })
     }
 }
 
@@ -101,9 +115,18 @@ pub fn install(config: &LogConfig, progress: &MultiProgress) -> Result<(), Telem
 }
 
 /// A subscriber that writes lines of `format` to `sink`.
-pub fn subscriber(level: LevelFilter, format: Format, sink: Box<dyn Write + Send>) -> impl Subscriber + Send + Sync {
-    let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(OURS, level);
-    Registry::default().with(targets).with(Lines { format, sink: Mutex::new(sink) })
+pub fn subscriber(
+    level: LevelFilter,
+    format: Format,
+    sink: Box<dyn Write + Send>,
+) -> impl Subscriber + Send + Sync {
+    let targets = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target(OURS, level);
+    Registry::default().with(targets).with(Lines {
+        format,
+        sink: Mutex::new(sink),
+    })
 }
 
 fn open(paths: &[String], progress: &MultiProgress) -> Result<Box<dyn Write + Send>, TelemetryError> {
@@ -127,9 +150,10 @@ fn append(path: &Path) -> Result<Box<dyn Write + Send>, TelemetryError> {
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options
-        .open(path)
-        .map_err(|error| TelemetryError::Open { path: path.to_owned(), reason: error.kind() })?;
+    let file = options.open(path).map_err(|error| TelemetryError::Open {
+        path: path.to_owned(),
+        reason: error.kind(),
+    })?;
     Ok(Box::new(file))
 }
 
@@ -152,11 +176,14 @@ impl Write for Tee {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         // One full disk must not silence the other sinks.
         let results: Vec<_> = self.0.iter_mut().map(|sink| sink.write_all(line)).collect();
-        results.into_iter().collect::<io::Result<()>>().map(|()| line.len())
+        results
+            .into_iter()
+            .collect::<io::Result<()>>()
+            .map(|()| line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.iter_mut().try_for_each(|sink| sink.flush())
+        self.0.iter_mut().try_for_each(Write::flush)
     }
 }
 
@@ -190,7 +217,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
-        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+        for span in context
+            .event_scope(event)
+            .into_iter()
+            .flat_map(tracing_subscriber::registry::Scope::from_root)
+        {
             if let Some(kept) = span.extensions().get::<SpanFields>() {
                 fields.rest.extend(kept.0.clone());
             }
@@ -233,14 +264,19 @@ fn line(format: Format, now: Timestamp, metadata: &Metadata<'_>, fields: Fields)
 
 /// `{"a": 1, "b": "x"}`: JSON with the blanks that console lines of the ecosystem have.
 fn spaced(fields: Map<String, Value>) -> String {
-    let pairs: Vec<String> =
-        fields.into_iter().map(|(key, value)| format!("{}: {value}", Value::String(key))).collect();
+    let pairs: Vec<String> = fields
+        .into_iter()
+        .map(|(key, value)| format!("{}: {value}", Value::String(key)))
+        .collect();
     format!("{{{}}}", pairs.join(", "))
 }
 
 /// The message without control characters, which a terminal would obey; one event stays one line.
 fn printable(message: &str) -> String {
-    message.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect()
+    message
+        .chars()
+        .map(|sign| if sign.is_control() { ' ' } else { sign })
+        .collect()
 }
 
 const fn level(level: Level) -> &'static str {
@@ -254,7 +290,10 @@ const fn level(level: Level) -> &'static str {
 }
 
 /// Seconds since 1970.
-#[expect(clippy::cast_precision_loss, reason = "a float of seconds is the ecosystem's form; microseconds survive")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a float of seconds is the ecosystem's form; microseconds survive"
+)]
 fn epoch(now: Timestamp) -> f64 {
     now.as_microsecond() as f64 / 1e6
 }
@@ -343,7 +382,11 @@ mod tests {
         let subscriber = subscriber(level, format, Box::new(memory.clone()));
         tracing::subscriber::with_default(subscriber, events);
         let bytes = memory.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+        String::from_utf8(bytes)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     #[test]
@@ -406,7 +449,12 @@ mod tests {
         };
         let messages = |level| -> Vec<String> {
             let lines = logged(level, Format::Json, everyone);
-            let message = |line: &String| serde_json::from_str::<Value>(line).unwrap()["msg"].as_str().unwrap().to_owned();
+            let message = |line: &String| {
+                serde_json::from_str::<Value>(line).unwrap()["msg"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            };
             lines.iter().map(message).collect()
         };
         assert_eq!(messages(LevelFilter::TRACE), ["h2 warn", "ours"]);
@@ -434,8 +482,12 @@ mod tests {
         ] {
             assert_eq!(LogConfig::new(level, "", &[]).level, filter, "{level}");
         }
-        for (format, form) in [("console", Some(Format::Console)), ("json", Some(Format::Json)), ("xml", Some(Format::Json)), ("", None)]
-        {
+        for (format, form) in [
+            ("console", Some(Format::Console)),
+            ("json", Some(Format::Json)),
+            ("xml", Some(Format::Json)),
+            ("", None),
+        ] {
             assert_eq!(LogConfig::new("", format, &[]).format, form, "{format}");
         }
     }
@@ -450,9 +502,18 @@ mod tests {
             tracing::subscriber::with_default(subscriber, || tracing::info!("line"));
         }
         for path in &paths {
-            assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 2, "appended, not replaced");
+            assert_eq!(
+                std::fs::read_to_string(path).unwrap().lines().count(),
+                2,
+                "appended, not replaced"
+            );
         }
-        let missing = [directory.path().join("no/such/dir.log").to_str().unwrap().to_owned()];
+        let missing = [directory
+            .path()
+            .join("no/such/dir.log")
+            .to_str()
+            .unwrap()
+            .to_owned()];
         let error = open(&missing, &MultiProgress::new()).err().unwrap();
         assert!(error.to_string().contains("cannot open log file"), "{error}");
     }

@@ -47,8 +47,14 @@ pub enum Topic {
 
 impl Topic {
     /// Every sub-command, by name.
-    pub const COMMANDS: [Self; 6] =
-        [Self::Capabilities, Self::Completion, Self::Config, Self::Help, Self::Sandbox, Self::Serve];
+    pub const COMMANDS: [Self; 6] = [
+        Self::Capabilities,
+        Self::Completion,
+        Self::Config,
+        Self::Help,
+        Self::Sandbox,
+        Self::Serve,
+    ];
 
     /// The word on the command line; empty for the program itself.
     pub const fn name(self) -> &'static str {
@@ -66,7 +72,9 @@ impl Topic {
     /// What it does, in one line.
     pub const fn about(self) -> &'static str {
         match self {
-            Self::Root => "Reads a Coupa tenant (users, groups, roles, licenses and who holds what) and writes a sync file",
+            Self::Root => {
+                "Reads a Coupa tenant (users, groups, roles, licenses and who holds what) and writes a sync file"
+            }
             Self::Serve => "Serve the connector protocol over gRPC",
             Self::Sandbox => "Run the pretend Coupa tenant as a server",
             Self::Capabilities => "Print what the connector can do, as JSON",
@@ -107,16 +115,24 @@ pub(super) enum Request {
 
 /// The whole command line, for parsing and for completion scripts.
 pub fn command() -> Command {
-    let mut root = bare(Topic::Root, PROGRAM)
-        .args(settings_of(Verb::Sync))
-        .arg(Arg::new(VERSION).long(VERSION).short('v').help(VERSION_HELP).action(ArgAction::Count));
+    let mut root = bare(Topic::Root, PROGRAM).args(settings_of(Verb::Sync)).arg(
+        Arg::new(VERSION)
+            .long(VERSION)
+            .short('v')
+            .help(VERSION_HELP)
+            .action(ArgAction::Count),
+    );
     for topic in Topic::COMMANDS {
         let settings = settings_of(topic.verb().unwrap_or(Verb::Sync));
         let mut sub = bare(topic, topic.name()).args(settings);
         match topic {
             Topic::Completion => {
                 let shells = SHELLS.map(|(name, _)| name);
-                sub = sub.arg(Arg::new(WORD).value_parser(PossibleValuesParser::new(shells)).hide_possible_values(true));
+                sub = sub.arg(
+                    Arg::new(WORD)
+                        .value_parser(PossibleValuesParser::new(shells))
+                        .hide_possible_values(true),
+                );
             }
             Topic::Help => sub = sub.arg(Arg::new(WORD).value_parser(NonEmptyStringValueParser::new())),
             Topic::Root | Topic::Serve | Topic::Sandbox | Topic::Capabilities | Topic::Config => {}
@@ -138,11 +154,19 @@ fn bare(topic: Topic, name: &'static str) -> Command {
         .disable_help_flag(true)
         .disable_help_subcommand(true)
         .disable_version_flag(true)
-        .arg(Arg::new(HELP).long(HELP).short('h').help("Show help").action(ArgAction::Count))
+        .arg(
+            Arg::new(HELP)
+                .long(HELP)
+                .short('h')
+                .help("Show help")
+                .action(ArgAction::Count),
+        )
 }
 
 fn settings_of(verb: Verb) -> impl Iterator<Item = Arg> {
-    SETTINGS.iter().filter_map(move |setting| setting.flag_on(verb).map(|name| argument(setting, name)))
+    SETTINGS
+        .iter()
+        .filter_map(move |setting| setting.flag_on(verb).map(|name| argument(setting, name)))
 }
 
 fn argument(setting: &'static Setting, name: &'static str) -> Arg {
@@ -155,7 +179,10 @@ fn argument(setting: &'static Setting, name: &'static str) -> Arg {
         arg = arg.short(letter);
     }
     match setting.kind {
-        Kind::Switch => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        Kind::Switch => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
         Kind::Text | Kind::Int { .. } | Kind::List | Kind::ListOf(_) | Kind::OneOf(_) | Kind::Address => {
             arg.num_args(1).allow_hyphen_values(true)
         }
@@ -193,7 +220,10 @@ pub(super) fn parse(args: impl Iterator<Item = OsString>) -> (Option<Request>, V
 /// Removes the flag, so that the next try gets further; `false` if it is not there to be removed.
 fn set_aside(args: &mut Vec<OsString>, flag: &str) -> bool {
     let is_it = |arg: &OsString| {
-        arg.to_str().is_some_and(|arg| arg.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')))
+        arg.to_str().is_some_and(|arg| {
+            arg.strip_prefix(flag)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        })
     };
     match args.iter().skip(1).position(is_it) {
         Some(at) => {
@@ -225,13 +255,16 @@ fn request(matches: &ArgMatches) -> Result<Request, Problem> {
         Topic::Config => Request::Config,
         Topic::Completion => {
             let shell = word().and_then(|word| SHELLS.iter().find(|(name, _)| name == word));
-            shell.map_or(Request::Help(Topic::Completion), |(_, shell)| Request::Completion(*shell))
+            shell.map_or(Request::Help(Topic::Completion), |(_, shell)| {
+                Request::Completion(*shell)
+            })
         }
         Topic::Help => match word() {
             None => Request::Help(Topic::Root),
-            Some(word) => Request::Help(
-                Topic::named(word).ok_or_else(|| Problem::UnknownCommand { word: word.clone(), parent: PROGRAM })?,
-            ),
+            Some(word) => Request::Help(Topic::named(word).ok_or_else(|| Problem::UnknownCommand {
+                word: word.clone(),
+                parent: PROGRAM,
+            })?),
         },
     })
 }
@@ -261,7 +294,9 @@ fn explain(error: &clap::Error) -> Problem {
     match error.kind() {
         ErrorKind::UnknownArgument => unknown(argument, text(ContextKind::SuggestedArg)),
         ErrorKind::InvalidSubcommand => Problem::UnknownCommand {
-            word: text(ContextKind::InvalidSubcommand).unwrap_or_default().to_owned(),
+            word: text(ContextKind::InvalidSubcommand)
+                .unwrap_or_default()
+                .to_owned(),
             parent: PROGRAM,
         },
         // The only value clap itself judges is the word behind `completion`; and a flag at the very end lacks its own.
@@ -271,7 +306,10 @@ fn explain(error: &clap::Error) -> Problem {
                 parent: "baton-coupa completion",
             }
         }
-        ErrorKind::InvalidValue | ErrorKind::WrongNumberOfValues | ErrorKind::TooFewValues | ErrorKind::NoEquals => {
+        ErrorKind::InvalidValue
+        | ErrorKind::WrongNumberOfValues
+        | ErrorKind::TooFewValues
+        | ErrorKind::NoEquals => {
             Problem::NoValue(argument.split([' ', '=']).next().unwrap_or_default().to_owned())
         }
         ErrorKind::InvalidUtf8 => Problem::Usage("an argument is not valid UTF-8".to_owned()),
@@ -282,10 +320,16 @@ fn explain(error: &clap::Error) -> Problem {
 fn unknown(argument: &str, similar: Option<&str>) -> Problem {
     let flag = argument.split('=').next().unwrap_or_default();
     if flag.starts_with("--") {
-        return Problem::UnknownFlag { flag: flag.to_owned(), similar: similar.map(str::to_owned) };
+        return Problem::UnknownFlag {
+            flag: flag.to_owned(),
+            similar: similar.map(str::to_owned),
+        };
     }
     match flag.strip_prefix('-').and_then(|letters| letters.chars().next()) {
         Some(letter) => Problem::UnknownShorthand(letter),
-        None => Problem::UnknownCommand { word: argument.to_owned(), parent: PROGRAM },
+        None => Problem::UnknownCommand {
+            word: argument.to_owned(),
+            parent: PROGRAM,
+        },
     }
 }

@@ -44,9 +44,17 @@ pub(super) fn read(named: Option<OsString>, directory: &Path) -> Result<ConfigFi
         Some(path) => (PathBuf::from(path), true),
         None => (PathBuf::from(DEFAULT), false),
     };
-    let broken = |what: String| Problem::File { place: Place { file: file.clone(), position: None }, what };
+    let broken = |what: String| Problem::File {
+        place: Place {
+            file: file.clone(),
+            position: None,
+        },
+        what,
+    };
     if !file.extension().is_some_and(|end| end == "yaml" || end == "yml") {
-        return Err(broken(format!("{VARIABLE} must name a file that ends in .yaml or .yml")));
+        return Err(broken(format!(
+            "{VARIABLE} must name a file that ends in .yaml or .yml"
+        )));
     }
     match std::fs::read(directory.join(&file)) {
         Ok(bytes) => {
@@ -64,16 +72,22 @@ fn parse(text: &str, file: &Path) -> Result<ConfigFile, Problem> {
         duplicate_keys: DuplicateKeyPolicy::Error,
     };
     let broken = |location: Option<Location>, what: &str| Problem::File {
-        place: Place { file: file.to_owned(), position: location.map(|at| (at.line(), at.column())) },
+        place: Place {
+            file: file.to_owned(),
+            position: location.map(|at| (at.line(), at.column())),
+        },
         what: what.to_owned(),
     };
-    let document: Spanned<Raw> =
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| broken(error.location(), reason(&error)))?;
+    let document: Spanned<Raw> = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| broken(error.location(), reason(&error)))?;
     let entries = match document.value {
         Raw::Null => Vec::new(),
         Raw::Map(entries) => entries,
         Raw::Text(_) | Raw::Plain | Raw::Seq(_) => {
-            return Err(broken(Some(document.referenced), "expected lines of the form `setting: value`"));
+            return Err(broken(
+                Some(document.referenced),
+                "expected lines of the form `setting: value`",
+            ));
         }
     };
     let mut found = ConfigFile::default();
@@ -83,7 +97,9 @@ fn parse(text: &str, file: &Path) -> Result<ConfigFile, Problem> {
             position: Some((value.referenced.line(), value.referenced.column())),
         };
         // The ecosystem's reader does not tell upper from lower case in keys.
-        found.entries.insert(key.to_lowercase(), (node(value, text), place));
+        found
+            .entries
+            .insert(key.to_lowercase(), (node(value, text), place));
     }
     Ok(found)
 }
@@ -111,7 +127,9 @@ fn node(raw: Spanned<Raw>, source: &str) -> Node {
 fn verbatim(at: Location, source: &str) -> Option<String> {
     let start = usize::try_from(at.span().byte_offset()?).ok()?;
     let length = usize::try_from(at.span().byte_len()?).ok()?;
-    source.get(start..start.checked_add(length)?).map(|text| text.trim().to_owned())
+    source
+        .get(start..start.checked_add(length)?)
+        .map(|text| text.trim().to_owned())
 }
 
 /// Why a file cannot be read, without a word of its content.
@@ -230,7 +248,11 @@ mod tests {
             ("plain text # comment", "plain text"),
             ("99999999999999999999999999", "99999999999999999999999999"),
         ] {
-            assert_eq!(node_of(&format!("key: {written}\n"), "key"), Node::Text(text.to_owned()), "{written}");
+            assert_eq!(
+                node_of(&format!("key: {written}\n"), "key"),
+                Node::Text(text.to_owned()),
+                "{written}"
+            );
         }
     }
 
@@ -238,7 +260,10 @@ mod tests {
     fn shapes_are_told_apart() {
         assert_eq!(node_of("a:\n", "a"), Node::Empty);
         assert_eq!(node_of("a: ~\n", "a"), Node::Empty);
-        assert_eq!(node_of("a: [\"x,y\", 7]\n", "a"), Node::List(vec!["x,y".into(), "7".into()]));
+        assert_eq!(
+            node_of("a: [\"x,y\", 7]\n", "a"),
+            Node::List(vec!["x,y".into(), "7".into()])
+        );
         assert_eq!(node_of("a: {b: c}\n", "a"), Node::Other);
         assert_eq!(node_of("a: [[b]]\n", "a"), Node::Other);
         assert_eq!(node_of("A-Key: x\n", "a-key"), Node::Text("x".into()));
@@ -268,7 +293,9 @@ mod tests {
             let Err(problem @ Problem::File { .. }) = parsed(text) else {
                 panic!("{text:?} was taken");
             };
-            let Problem::File { place, what } = &problem else { unreachable!() };
+            let Problem::File { place, what } = &problem else {
+                unreachable!()
+            };
             assert!(what.contains(word), "{text:?}: {what}");
             let (line, column) = place.position.unwrap_or_else(|| panic!("{text:?} has no place"));
             assert!(line >= 1 && column >= 1, "{text:?}: {line}:{column}");
@@ -276,7 +303,12 @@ mod tests {
                 assert_eq!(line, expected, "{text:?}");
             }
             assert!(!problem.to_string().contains("s3cret"), "{problem}");
-            assert!(problem.to_string().starts_with("configuration file ./.baton.yaml, line "), "{problem}");
+            assert!(
+                problem
+                    .to_string()
+                    .starts_with("configuration file ./.baton.yaml, line "),
+                "{problem}"
+            );
         }
     }
 }

@@ -29,8 +29,8 @@ pub use self::args::{PROGRAM, SHELLS, Topic, VERSION_HELP, command};
 pub use self::problem::{ConfigErrors, Place, Problem, Source};
 pub use self::setting::{Disposition, Export, Scope, Setting, Verb, variable};
 pub use self::settings::{
-    Clients, CoupaTarget, SandboxDials, SandboxSettings, Security, ServeSettings, Shrink, SyncSettings, Target,
-    TenantSettings, TlsFiles, Workers,
+    Clients, CoupaTarget, SandboxDials, SandboxSettings, Security, ServeSettings, Shrink, SyncSettings,
+    Target, TenantSettings, TlsFiles, Workers,
 };
 pub use self::table::{RULES, Rule, SETTINGS};
 pub use self::value::Kind;
@@ -97,7 +97,12 @@ pub fn load(
             problems.append(&mut wrong);
             problems.extend(layers::broken_rules(&values));
             layers::dispose(verb, &values, &mut problems, &mut warnings);
-            let mut reader = Reader { values: &values, directory, env, problems: &mut problems };
+            let mut reader = Reader {
+                values: &values,
+                directory,
+                env,
+                problems: &mut problems,
+            };
             let log = reader.log();
             let command = match verb {
                 Verb::Sync => Command::Sync(reader.sync()),
@@ -113,7 +118,11 @@ pub fn load(
         Request::Version => printed(Command::Version),
     });
     match asked {
-        Some((command, log)) if problems.is_empty() => Ok(Invocation { command, log, warnings }),
+        Some((command, log)) if problems.is_empty() => Ok(Invocation {
+            command,
+            log,
+            warnings,
+        }),
         _ => Err(ConfigErrors { problems, warnings }),
     }
 }

@@ -124,11 +124,17 @@ pub enum Problem {
 }
 
 fn suggestion(similar: Option<&str>) -> String {
-    similar.map(|flag| format!(" (did you mean {flag}?)")).unwrap_or_default()
+    similar
+        .map(|flag| format!(" (did you mean {flag}?)"))
+        .unwrap_or_default()
 }
 
 fn quoted(names: &[&str]) -> String {
-    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("{name:?}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn invalid(name: &str, source: &Source) -> String {

@@ -61,7 +61,9 @@ pub struct CoupaTarget {
 
 impl fmt::Debug for CoupaTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CoupaTarget").field("domain", &self.domain).finish_non_exhaustive()
+        f.debug_struct("CoupaTarget")
+            .field("domain", &self.domain)
+            .finish_non_exhaustive()
     }
 }
 
@@ -183,8 +185,7 @@ pub struct SandboxSettings {
 }
 
 const NO_TLS: &str = "listen: plaintext gRPC is only served on a loopback address; give --tls-cert, --tls-key and --tls-client-ca";
-const NO_CLIENT_CA: &str =
-    "tls-cert: clients must show a certificate; give --tls-client-ca, or --tls-allow-any-client to relax that on purpose";
+const NO_CLIENT_CA: &str = "tls-cert: clients must show a certificate; give --tls-client-ca, or --tls-allow-any-client to relax that on purpose";
 
 /// Reads typed settings out of values, noting problems on the way.
 pub(super) struct Reader<'a> {
@@ -196,7 +197,11 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     pub(super) fn log(&self) -> LogConfig {
-        LogConfig::new(self.values.text("log-level"), self.values.text("log-format"), self.values.list("log-path"))
+        LogConfig::new(
+            self.values.text("log-level"),
+            self.values.text("log-format"),
+            self.values.list("log-path"),
+        )
     }
 
     pub(super) fn sync(&mut self) -> SyncSettings {
@@ -220,14 +225,27 @@ impl Reader<'_> {
     }
 
     pub(super) fn sandbox(&mut self) -> SandboxSettings {
-        SandboxSettings { dials: self.dials(), listen: self.listen(), tls: self.tls_files() }
+        SandboxSettings {
+            dials: self.dials(),
+            listen: self.listen(),
+            tls: self.tls_files(),
+        }
     }
 
     fn tenant(&mut self) -> TenantSettings {
         let values = self.values;
-        let listed = |class: &AccountClass| values.list("account-classes").iter().any(|name| name == class.name());
+        let listed = |class: &AccountClass| {
+            values
+                .list("account-classes")
+                .iter()
+                .any(|name| name == class.name())
+        };
         TenantSettings {
-            target: if values.switch("sandbox") { Target::Sandbox(self.dials()) } else { Target::Coupa(self.coupa()) },
+            target: if values.switch("sandbox") {
+                Target::Sandbox(self.dials())
+            } else {
+                Target::Coupa(self.coupa())
+            },
             requests_per_second: at_least_one(values.int("coupa-requests-per-second")),
             max_in_flight: at_least_one(values.int("coupa-max-in-flight")),
             http_timeout: Duration::from_secs(natural(values.int("http-timeout-seconds"))),
@@ -243,7 +261,11 @@ impl Reader<'_> {
     }
 
     fn coupa(&self) -> CoupaTarget {
-        let optional = |name| Some(self.values.text(name)).filter(|text| !text.is_empty()).map(str::to_owned);
+        let optional = |name| {
+            Some(self.values.text(name))
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+        };
         CoupaTarget {
             domain: optional("coupa-domain"),
             base_url: optional("coupa-base-url"),
@@ -260,14 +282,18 @@ impl Reader<'_> {
             roles: number("sandbox-roles"),
             seed: number("sandbox-seed"),
             latency_ms: number("sandbox-latency-ms"),
-            rate: u32::try_from(number("sandbox-rate")).ok().and_then(NonZeroU32::new),
+            rate: u32::try_from(number("sandbox-rate"))
+                .ok()
+                .and_then(NonZeroU32::new),
             readings: self.values.list("sandbox-reading").to_vec(),
             faults: self.values.list("sandbox-fault").to_vec(),
         }
     }
 
     fn listen(&self) -> SocketAddr {
-        self.values.address("listen").unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+        self.values
+            .address("listen")
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
     fn tls_files(&self) -> Option<TlsFiles> {
@@ -283,16 +309,16 @@ impl Reader<'_> {
             }
             return Security::Plaintext;
         };
-        let clients = match path(self.values.text("tls-client-ca")) {
-            Some(authorities) => {
-                Clients::SignedBy { authorities, names: self.values.list("tls-allowed-client").to_vec() }
+        let clients = if let Some(authorities) = path(self.values.text("tls-client-ca")) {
+            Clients::SignedBy {
+                authorities,
+                names: self.values.list("tls-allowed-client").to_vec(),
             }
-            None => {
-                if !self.values.switch("tls-allow-any-client") {
-                    self.problems.push(Problem::Unsafe(NO_CLIENT_CA));
-                }
-                Clients::Any
+        } else {
+            if !self.values.switch("tls-allow-any-client") {
+                self.problems.push(Problem::Unsafe(NO_CLIENT_CA));
             }
+            Clients::Any
         };
         Security::Tls { identity, clients }
     }
@@ -303,11 +329,18 @@ impl Reader<'_> {
         const VARIABLE: &str = "BATON_TMPDIR";
         let (directory, source_of_value) = match path(self.values.text(NAME)) {
             Some(directory) => (directory, Source::Flag),
-            None => (path_of((self.env)(VARIABLE))?, Source::Environment(VARIABLE.to_owned())),
+            None => (
+                path_of((self.env)(VARIABLE))?,
+                Source::Environment(VARIABLE.to_owned()),
+            ),
         };
         if !self.directory.join(&directory).is_dir() {
             let expected = "expected an existing directory".to_owned();
-            self.problems.push(Problem::Invalid { name: NAME, source_of_value, expected });
+            self.problems.push(Problem::Invalid {
+                name: NAME,
+                source_of_value,
+                expected,
+            });
         }
         Some(directory)
     }
@@ -327,7 +360,10 @@ fn natural(number: i64) -> u64 {
 }
 
 fn at_least_one(number: i64) -> NonZeroU32 {
-    u32::try_from(number).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
+    u32::try_from(number)
+        .ok()
+        .and_then(NonZeroU32::new)
+        .unwrap_or(NonZeroU32::MIN)
 }
 
 fn path(text: &str) -> Option<PathBuf> {

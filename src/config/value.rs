@@ -102,7 +102,11 @@ impl Value {
 
 /// Elements of a comma-separated text; blank ones do not count.
 pub(super) fn split(text: &str) -> Vec<String> {
-    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The spellings that the ecosystem's flag parser takes.
@@ -115,7 +119,10 @@ fn switch(text: &str) -> Result<bool, String> {
 }
 
 fn int(text: &str, min: i64, max: i64) -> Result<i64, String> {
-    let number: i64 = text.trim().parse().map_err(|_| "expected a whole number".to_owned())?;
+    let number: i64 = text
+        .trim()
+        .parse()
+        .map_err(|_| "expected a whole number".to_owned())?;
     if (min..=max).contains(&number) {
         return Ok(number);
     }
@@ -141,7 +148,10 @@ fn address(text: &str) -> Result<Option<SocketAddr>, String> {
         Some(port) => format!("127.0.0.1:{port}"),
         None => text.to_owned(),
     };
-    numeric.parse().map(Some).map_err(|_| "expected IP:PORT, for example 127.0.0.1:50051".to_owned())
+    numeric
+        .parse()
+        .map(Some)
+        .map_err(|_| "expected IP:PORT, for example 127.0.0.1:50051".to_owned())
 }
 
 #[cfg(test)]
@@ -165,9 +175,21 @@ mod tests {
             (small, "1801", "expected a number from 1 to 1800"),
             (Kind::int(0, i64::MAX), "-1", "expected 0 or more"),
             (Kind::OneOf(&["sqlite"]), "s3cret", "expected one of sqlite"),
-            (Kind::ListOf(&["api", "internal"]), "api,s3cret", "expected one of api, internal"),
-            (Kind::Address, "s3cret", "expected IP:PORT, for example 127.0.0.1:50051"),
-            (Kind::Address, "localhost:99999", "expected IP:PORT, for example 127.0.0.1:50051"),
+            (
+                Kind::ListOf(&["api", "internal"]),
+                "api,s3cret",
+                "expected one of api, internal",
+            ),
+            (
+                Kind::Address,
+                "s3cret",
+                "expected IP:PORT, for example 127.0.0.1:50051",
+            ),
+            (
+                Kind::Address,
+                "localhost:99999",
+                "expected IP:PORT, for example 127.0.0.1:50051",
+            ),
         ] {
             assert_eq!(expected(kind, text), expectation, "{kind:?} {text}");
         }
