@@ -11,6 +11,8 @@
 //! `app` composes the parts once; `sandbox` is the outside world for trials and tests and shares nothing with the rest.
 
 pub mod c1z;
+pub mod cli;
+pub mod config;
 pub mod connector;
 pub mod model;
 pub mod proto;
@@ -19,3 +21,4 @@ pub mod server;
 pub mod snapshot;
 pub mod state;
 pub mod sync;
+pub mod telemetry;
