@@ -36,7 +36,7 @@ use crate::model::fault::Fault;
 
 pub use self::config::{ClientAuth, ClientName, ServerConfig, ServerOptions, TlsFiles, TlsMode};
 
-/// How long calls under way may take after the server was told to stop: a little more than the longest call (20 s).
+/// Default of [`Bound::drain_within`]: a little more than the longest call (20 s).
 const DRAIN: Duration = Duration::from_secs(25);
 /// Calls at once on one connection; a syncer sends as many as it has workers.
 const STREAMS: u32 = 256;
@@ -64,6 +64,7 @@ impl Server {
             health,
             tls,
             routes,
+            drain: DRAIN,
         })
     }
 }
@@ -88,6 +89,7 @@ pub struct Bound {
     health: Option<Listener>,
     tls: Option<Arc<Tls>>,
     routes: Routes,
+    drain: Duration,
 }
 
 impl Bound {
@@ -101,8 +103,15 @@ impl Bound {
         self.health.as_ref().map(|health| health.addr)
     }
 
-    /// Serves until `shutdown`, then takes no new connections, tells probes so, and lets calls under way finish within
-    /// 25 seconds.
+    /// How long calls under way may take after the server was told to stop; 25 s unless said otherwise.
+    #[must_use]
+    pub const fn drain_within(mut self, drain: Duration) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// Serves until `shutdown`, then takes no new connections, tells probes so, and lets calls under way finish before
+    /// what is left is cut off.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Fault> {
         let cut = CancellationToken::new();
         // Dropping this future must not leave connections behind.
@@ -124,12 +133,12 @@ impl Bound {
             if let Some(health) = &health {
                 health.draining().await;
             }
-            sleep(DRAIN).await;
+            sleep(self.drain).await;
         };
         let ended = tokio::select! {
             ended = &mut serving => ended,
             () = late => {
-                tracing::warn!("calls still running after {} s: cutting them off", DRAIN.as_secs());
+                tracing::warn!("calls still running after {:?}: cutting them off", self.drain);
                 cut.cancel();
                 serving.await
             }

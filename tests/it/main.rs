@@ -3,3 +3,14 @@
 
 mod architecture;
 mod support;
+//! Integration tests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "tests"
+)]
+
+mod conformance;
+mod grpc;
