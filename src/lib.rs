@@ -10,6 +10,7 @@
 //!
 //! `app` composes the parts once; `sandbox` is the outside world for trials and tests and shares nothing with the rest.
 
+pub mod app;
 pub mod c1z;
 pub mod cli;
 pub mod config;

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::kind::{Key, Kind};
 use super::page::{Budget, Listing, Token, fill};
 use super::{
-    Answer, Connector, entitlement_id, in_time, item_id, missing, not_found, ready_or_later, resource_id, stub, text,
+    Answer, Connector, entitlement_id, in_time, item_id, missing, not_found, ready_or_later, resource_id,
+    stub, text,
 };
 use crate::model::access::{Item, ItemKind};
 use crate::model::fault::Fault;
@@ -68,10 +69,15 @@ impl Connector {
             Some(Key::User(_)) | None => None,
         };
         let pairs = complete.index.pairs(kind, start);
-        let page = fill(pairs.map(|(item, user)| ((item, user), grant(item, user))), budget);
+        let page = fill(
+            pairs.map(|(item, user)| ((item, user), grant(item, user))),
+            budget,
+        );
         Ok(Answer {
             list: page.rows,
-            next: page.more_after.map(|(item, user)| token.after(Key::Item(item.clone()), Some(user))),
+            next: page
+                .more_after
+                .map(|(item, user)| token.after(Key::Item(item.clone()), Some(user))),
         })
     }
 
@@ -170,7 +176,11 @@ async fn from_snapshot(
     let complete = ready_or_later!(snapshot.complete(place.deadline).await?, token);
     if !complete.index.lists(place.item) {
         // Gone since the last page: its holders, too.
-        return if token.last.is_some() { Ok(Answer::end()) } else { Err(not_found(kind)) };
+        return if token.last.is_some() {
+            Ok(Answer::end())
+        } else {
+            Err(not_found(kind))
+        };
     }
     let holders = complete.index.holders(place.item, token.last);
     let page = fill(holders.map(|user| (user, grant(place.item, user))), place.budget);
@@ -185,7 +195,11 @@ fn page_after(list: Vec<c1::Grant>, last: Option<UserId>, item: &Item, token: &T
 }
 
 /// One page of holders; empty at the end, `None` if the tenant ignores the filter.
-async fn holders_after(fresh: &Fresh, place: &Place<'_>, last: Option<UserId>) -> Result<Option<Vec<User>>, Fault> {
+async fn holders_after(
+    fresh: &Fresh,
+    place: &Place<'_>,
+    last: Option<UserId>,
+) -> Result<Option<Vec<User>>, Fault> {
     let after = last.map_or(0, UserId::get);
     let query = UserQuery {
         from: UserCursor::After(after),
@@ -196,7 +210,10 @@ async fn holders_after(fresh: &Fresh, place: &Place<'_>, last: Option<UserId>) -
         return Err(Fault::corrupt("a listing of users does not move on"));
     }
     let licenses = &fresh.reader.survey().licenses;
-    let honoured = page.users.iter().all(|user| user.access.holds(place.item, licenses));
+    let honoured = page
+        .users
+        .iter()
+        .all(|user| user.access.holds(place.item, licenses));
     Ok(honoured.then_some(page.users))
 }
 

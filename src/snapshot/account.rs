@@ -15,7 +15,10 @@ use crate::model::id::{RoleId, UserId};
 use crate::model::tenant::{AccountClass, User};
 
 /// One account of a known class. Its `Debug` shows id and class only. Fields as in [`User`].
-#[expect(missing_docs, reason = "the fields are those of `User`, where they are documented")]
+#[expect(
+    missing_docs,
+    reason = "the fields are those of `User`, where they are documented"
+)]
 #[derive(Clone, PartialEq, Eq)]
 pub struct Account {
     pub id: UserId,

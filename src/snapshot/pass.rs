@@ -26,8 +26,8 @@ use crate::model::baseline::{Baseline, Baselines, Count};
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::id::{RoleId, UserId};
 use crate::model::tenant::{
-    AccountClass, Finding, Group, ReadTenant, Role, Tenant, User, UserCursor, UserFilter, UserOrder, UserPage,
-    UserQuery,
+    AccountClass, Finding, Group, ReadTenant, Role, Tenant, User, UserCursor, UserFilter, UserOrder,
+    UserPage, UserQuery,
 };
 
 /// A call that failed for a reason that passes is made again so often, after the tenant's client gave up retrying.
@@ -101,7 +101,10 @@ impl Pass {
             FaultKind::RateLimited { until } => until.duration_since(Timestamp::now()).try_into().ok(),
             _ => None,
         };
-        asked.unwrap_or(Duration::ZERO).max(self.config.pause).min(LONGEST_PAUSE)
+        asked
+            .unwrap_or(Duration::ZERO)
+            .max(self.config.pause)
+            .min(LONGEST_PAUSE)
     }
 
     async fn last_counts(&self) -> Result<Counts, Fault> {
@@ -141,7 +144,10 @@ impl Reading<'_> {
         let mut roles = self.pass.patiently("roles", || self.reader.roles()).await?;
         roles.sort_by_key(|role| role.id);
         roles.dedup_by_key(|role| role.id);
-        self.judge(&Counts::from([(Count::Items(ItemKind::Role), roles.len() as u64)]))?;
+        self.judge(&Counts::from([(
+            Count::Items(ItemKind::Role),
+            roles.len() as u64,
+        )]))?;
         Ok(roles)
     }
 
@@ -149,7 +155,10 @@ impl Reading<'_> {
         let mut groups = self.pass.patiently("groups", || self.reader.groups()).await?;
         groups.sort_by_key(|group| group.id);
         groups.dedup_by_key(|group| group.id);
-        self.judge(&Counts::from([(Count::Items(ItemKind::Group), groups.len() as u64)]))?;
+        self.judge(&Counts::from([(
+            Count::Items(ItemKind::Group),
+            groups.len() as u64,
+        )]))?;
         Ok(groups)
     }
 
@@ -191,7 +200,8 @@ impl Reading<'_> {
                     Some(UserCursor::Offset(_)) => return Err(strange_cursor()),
                 };
                 let taken = lock(ranges).page(job.range, &ids, next).map_err(|error| {
-                    Fault::corrupt(error.to_string()).advise("run again: the order of users is probed anew at each start")
+                    Fault::corrupt(error.to_string())
+                        .advise("run again: the order of users is probed anew at each start")
                 })?;
                 let mut users = page.users;
                 users.truncate(taken.keep);
@@ -291,7 +301,10 @@ impl Reading<'_> {
             .filter_map(|kind| self.suspect(kind))
             .collect();
         let share = SAMPLE / suspects.len().max(1);
-        let mut asked: Vec<(u32, UserId)> = suspects.iter().flat_map(|suspect| sample(&suspect.users, share)).collect();
+        let mut asked: Vec<(u32, UserId)> = suspects
+            .iter()
+            .flat_map(|suspect| sample(&suspect.users, share))
+            .collect();
         asked.sort_unstable();
         asked.dedup();
         if asked.is_empty() {
@@ -377,17 +390,27 @@ impl Reading<'_> {
         }
         let ids: Vec<UserId> = users.iter().map(|(_, id)| *id).collect();
         let read = || self.reader.access_another_way(&ids);
-        let second: HashMap<UserId, Access> =
-            self.pass.patiently("users, another way", read).await?.into_iter().collect();
+        let second: HashMap<UserId, Access> = self
+            .pass
+            .patiently("users, another way", read)
+            .await?
+            .into_iter()
+            .collect();
         let holdings = lock(&self.holdings);
         let both = |(slot, id): &(u32, UserId)| {
-            second.get(id).map(|second| (*slot, holdings.access(*slot), second.clone()))
+            second
+                .get(id)
+                .map(|second| (*slot, holdings.access(*slot), second.clone()))
         };
         Ok(users.iter().filter_map(both).collect())
     }
 
     /// Roles and groups that users hold and no list shows: each is asked for once, and listed if it exists.
-    async fn add_strays(&self, mut roles: Vec<Role>, mut groups: Vec<Group>) -> Result<(Vec<Role>, Vec<Group>), Fault> {
+    async fn add_strays(
+        &self,
+        mut roles: Vec<Role>,
+        mut groups: Vec<Group>,
+    ) -> Result<(Vec<Role>, Vec<Group>), Fault> {
         let strays = self.strays(&roles, &groups);
         if strays.len() > STRAYS {
             return Err(Fault::corrupt(format!(
@@ -400,7 +423,9 @@ impl Reading<'_> {
         let found: Vec<Option<Stray>> = future::try_join_all(asked).await?;
         let gone = found.iter().filter(|stray| stray.is_none()).count();
         if gone > 0 {
-            self.find(format!("users hold {gone} roles or groups that Coupa does not have; these holdings are left out"));
+            self.find(format!(
+                "users hold {gone} roles or groups that Coupa does not have; these holdings are left out"
+            ));
         }
         for stray in found.into_iter().flatten() {
             match stray {
@@ -419,7 +444,12 @@ impl Reading<'_> {
             Item::Group(id) => groups.binary_search_by_key(id, |group| group.id).is_ok(),
             Item::License(_) => true,
         };
-        lock(&self.holdings).items().iter().filter(|item| !listed(item)).cloned().collect()
+        lock(&self.holdings)
+            .items()
+            .iter()
+            .filter(|item| !listed(item))
+            .cloned()
+            .collect()
     }
 
     async fn stray(&self, item: Item) -> Result<Option<Stray>, Fault> {
@@ -449,7 +479,10 @@ impl Reading<'_> {
         let holdings = std::mem::take(&mut *lock(&self.holdings));
         let rows = self.pass.shared.all_rows();
         let index = off_thread(move || holdings.turn(rows, listed)).await?;
-        let mut counts: Counts = users.iter().map(|(class, count)| (Count::Users(*class), *count)).collect();
+        let mut counts: Counts = users
+            .iter()
+            .map(|(class, count)| (Count::Users(*class), *count))
+            .collect();
         let sizes = [
             (ItemKind::Role, roles.len()),
             (ItemKind::Group, groups.len()),
@@ -462,14 +495,25 @@ impl Reading<'_> {
         self.judge(&counts)?;
         self.record(counts).await;
         let report = SnapshotReport {
-            users: users.into_iter().map(|(class, accounts)| self.class_count(class, accounts)).collect(),
+            users: users
+                .into_iter()
+                .map(|(class, accounts)| self.class_count(class, accounts))
+                .collect(),
             roles: roles.len() as u64,
             groups: groups.len() as u64,
             licenses: licenses
                 .iter()
-                .map(|license| (license.name.clone(), index.seats(&Item::License(license.name.clone()))))
+                .map(|license| {
+                    (
+                        license.name.clone(),
+                        index.seats(&Item::License(license.name.clone())),
+                    )
+                })
                 .collect(),
-            grants: ItemKind::ALL.into_iter().map(|kind| (kind, index.totals(kind).listed)).collect(),
+            grants: ItemKind::ALL
+                .into_iter()
+                .map(|kind| (kind, index.totals(kind).listed))
+                .collect(),
             surface: self.reader.survey().surface,
             findings: std::mem::take(&mut *lock(&self.findings)),
         };
@@ -497,7 +541,11 @@ impl Reading<'_> {
         } else {
             Served::LeftOut
         };
-        ClassCount { class, accounts, served }
+        ClassCount {
+            class,
+            accounts,
+            served,
+        }
     }
 
     /// The truncation guard.
@@ -561,8 +609,16 @@ enum Stray {
 
 /// What `access` holds of one kind.
 fn only(access: &Access, kind: ItemKind) -> Access {
-    let roles = if kind == ItemKind::Role { access.roles().to_vec() } else { Vec::new() };
-    let groups = if kind == ItemKind::Group { access.groups().to_vec() } else { Vec::new() };
+    let roles = if kind == ItemKind::Role {
+        access.roles().to_vec()
+    } else {
+        Vec::new()
+    };
+    let groups = if kind == ItemKind::Group {
+        access.groups().to_vec()
+    } else {
+        Vec::new()
+    };
     Access::new(roles, groups, LicenseSet::EMPTY)
 }
 

@@ -142,12 +142,7 @@ impl Ranges {
     }
 
     /// Takes a page of `range`: ids ascending, and where the tenant goes on.
-    pub(crate) fn page(
-        &mut self,
-        range: usize,
-        ids: &[u64],
-        next: Option<u64>,
-    ) -> Result<Taken, OutOfOrder> {
+    pub(crate) fn page(&mut self, range: usize, ids: &[u64], next: Option<u64>) -> Result<Taken, OutOfOrder> {
         let at = self.list[range].read_to;
         let ascending = ids.windows(2).all(|pair| pair[0] < pair[1]);
         let above = ids.first().is_none_or(|first| *first > at);
@@ -239,12 +234,22 @@ mod tests {
         }
     }
 
-    fn check(ids: &BTreeSet<u64>, highest: Option<u64>, readers: usize, dice: &[u8]) -> Result<(), TestCaseError> {
+    fn check(
+        ids: &BTreeSet<u64>,
+        highest: Option<u64>,
+        readers: usize,
+        dice: &[u8],
+    ) -> Result<(), TestCaseError> {
         let (mut seen, requests) = read(ids, highest, readers, dice);
         seen.sort_unstable();
         prop_assert_eq!(&seen, &ids.iter().copied().collect::<Vec<_>>());
         let bound = (ids.len() as u64).div_ceil(PAGE) + 20;
-        prop_assert!(requests <= bound, "{} requests, at most {} allowed", requests, bound);
+        prop_assert!(
+            requests <= bound,
+            "{} requests, at most {} allowed",
+            requests,
+            bound
+        );
         Ok(())
     }
 

@@ -228,7 +228,9 @@ impl Live {
     fn count_lone(&mut self, sync: &str, idle: Duration) -> u32 {
         self.lone.retain(|lone| lone.last.elapsed() < idle);
         let at = self.lone.iter().position(|lone| lone.sync == sync);
-        let before = at.and_then(|at| self.lone.remove(at)).map_or(0, |lone| lone.asked);
+        let before = at
+            .and_then(|at| self.lone.remove(at))
+            .map_or(0, |lone| lone.asked);
         let asked = before + 1;
         let questions = Questions {
             sync: sync.to_owned(),

@@ -17,12 +17,12 @@ use baton_coupa::proto::connector::resource_types_service_server::{
     ResourceTypesService, ResourceTypesServiceServer,
 };
 use baton_coupa::proto::connector::resources_service_server::{ResourcesService, ResourcesServiceServer};
+use baton_coupa::proto::pack;
 use baton_coupa::proto::ratelimit as rl;
 use baton_coupa::proto::ratelimit::rate_limit_description::Status as Limit;
 use baton_coupa::proto::ratelimit::rate_limiter_service_server::{
     RateLimiterService, RateLimiterServiceServer,
 };
-use baton_coupa::proto::pack;
 use prost::Message as _;
 use prost_types::Any;
 use tokio::net::TcpListener;
