@@ -66,7 +66,8 @@ impl Kind {
             return Err(Fault::invalid("the resource type is missing"));
         }
         Self::parse(id).ok_or_else(|| {
-            Fault::new(FaultKind::NotFound, "no such resource type").advise("types are group, license, role and user")
+            Fault::new(FaultKind::NotFound, "no such resource type")
+                .advise("types are group, license, role and user")
         })
     }
 
@@ -125,7 +126,10 @@ impl Kind {
             // Their entitlements are static, so nobody needs to list them.
             Self::Group | Self::Role => vec![pack(&c1::SkipEntitlements {}), pack(&c1::TypeScopedGrants {})],
             // Listed, since read-only ones carry `EntitlementImmutable`.
-            Self::License => vec![pack(&c1::TypeScopedEntitlements {}), pack(&c1::TypeScopedGrants {})],
+            Self::License => vec![
+                pack(&c1::TypeScopedEntitlements {}),
+                pack(&c1::TypeScopedGrants {}),
+            ],
         };
         annotations.push(pack(&self.permissions()));
         annotations
@@ -173,8 +177,7 @@ pub fn capabilities() -> c1::ConnectorCapabilities {
 pub(super) fn metadata() -> c1::ConnectorMetadata {
     c1::ConnectorMetadata {
         display_name: "Coupa".to_owned(),
-        help_url: "https://compass.coupa.com/en-us/products/product-documentation/integration-technical-documentation"
-            .to_owned(),
+        help_url: env!("CARGO_PKG_REPOSITORY").to_owned(),
         description: "Users, groups, roles and licenses of a Coupa tenant".to_owned(),
         capabilities: Some(capabilities()),
         ..c1::ConnectorMetadata::default()
@@ -204,7 +207,10 @@ mod tests {
             group["capabilities"],
             serde_json::json!(["CAPABILITY_SYNC", "CAPABILITY_TARGETED_SYNC"])
         );
-        assert_eq!(group["permissions"]["permissions"][1]["permission"], "core.user_group.read");
+        assert_eq!(
+            group["permissions"]["permissions"][1]["permission"],
+            "core.user_group.read"
+        );
     }
 
     #[test]

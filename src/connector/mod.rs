@@ -66,6 +66,10 @@ pub struct Connector {
     wait: Duration,
 }
 
+#[expect(
+    clippy::unused_async,
+    reason = "every read of the protocol has one shape for its callers"
+)]
 impl Connector {
     /// A connector over `tenant`.
     pub fn new(tenant: Arc<dyn Tenant>, baselines: Arc<dyn Baselines>, config: ConnectorConfig) -> Self {
@@ -103,7 +107,9 @@ impl Connector {
     ) -> Result<c1::ResourceTypesServiceListResourceTypesResponse, Fault> {
         let budget = Budget::of(request.page_size)?;
         let last = Token::parse_types(&request.page_token)?;
-        let kinds = Kind::ALL.into_iter().filter(|kind| last.is_none_or(|last| *kind > last));
+        let kinds = Kind::ALL
+            .into_iter()
+            .filter(|kind| last.is_none_or(|last| *kind > last));
         let page = fill(kinds.map(|kind| (kind, kind.resource_type())), budget);
         let next = page.more_after.map(|kind| Token::start(kind, Listing::Types));
         Ok(c1::ResourceTypesServiceListResourceTypesResponse {
@@ -193,7 +199,9 @@ async fn in_time<T>(deadline: Instant, call: impl Future<Output = Result<T, Faul
 fn ready<T>(waited: Waited<T>) -> Result<T, Fault> {
     match waited {
         Waited::Ready(value) => Ok(value),
-        Waited::Pending => Err(Fault::unavailable("the tenant is still being read").advise("try again in a moment")),
+        Waited::Pending => {
+            Err(Fault::unavailable("the tenant is still being read").advise("try again in a moment"))
+        }
     }
 }
 

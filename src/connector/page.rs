@@ -163,7 +163,11 @@ impl Token {
 /// An absent part is empty; outer `None`: malformed.
 #[expect(clippy::option_option, reason = "private to this file, and said above")]
 fn optional<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
-    if text.is_empty() { Some(None) } else { parse(text).map(Some) }
+    if text.is_empty() {
+        Some(None)
+    } else {
+        parse(text).map(Some)
+    }
 }
 
 impl fmt::Display for Token {
@@ -241,20 +245,28 @@ mod tests {
             Kind::License => kind.key(&format!("license-{n}-user")).unwrap(),
             _ => kind.key(&n.to_string()).unwrap(),
         };
-        (0..4usize, 0..5usize, 1u64.., 1u64.., any::<[bool; 2]>(), any::<u32>()).prop_filter_map(
-            "a place the listing can have",
-            move |(kind, listing, item, last, has, wait)| {
-                let kind = Kind::ALL[kind];
-                let token = Token {
-                    kind,
-                    listing: Listing::ALL[listing],
-                    item: has[0].then(|| key(kind, item)),
-                    last: has[1].then(|| UserId::new(last).unwrap()),
-                    wait: if listing == 0 { 0 } else { wait },
-                };
-                token.sound().then_some(token)
-            },
+        (
+            0..4usize,
+            0..5usize,
+            1u64..,
+            1u64..,
+            any::<[bool; 2]>(),
+            any::<u32>(),
         )
+            .prop_filter_map(
+                "a place the listing can have",
+                move |(kind, listing, item, last, has, wait)| {
+                    let kind = Kind::ALL[kind];
+                    let token = Token {
+                        kind,
+                        listing: Listing::ALL[listing],
+                        item: has[0].then(|| key(kind, item)),
+                        last: has[1].then(|| UserId::new(last).unwrap()),
+                        wait: if listing == 0 { 0 } else { wait },
+                    };
+                    token.sound().then_some(token)
+                },
+            )
     }
 
     proptest! {
@@ -283,9 +295,22 @@ mod tests {
     #[test]
     fn odd_tokens_are_refused() {
         for text in [
-            "1", "2.role.r...0", "1.role.r..0", "1.role.r...00", "1.role.r...-1", "1.role.r.007..0", "1.role.r.1.2.0",
-            "1.role.x...0", "1.roles.r...0", "1.role.g.1..0", "1.role.p...0", "1.user.g...0", "1.role.r...0.", " ",
-            "1.role.r...99999999999", "1.license.r.Risk..0",
+            "1",
+            "2.role.r...0",
+            "1.role.r..0",
+            "1.role.r...00",
+            "1.role.r...-1",
+            "1.role.r.007..0",
+            "1.role.r.1.2.0",
+            "1.role.x...0",
+            "1.roles.r...0",
+            "1.role.g.1..0",
+            "1.role.p...0",
+            "1.user.g...0",
+            "1.role.r...0.",
+            " ",
+            "1.role.r...99999999999",
+            "1.license.r.Risk..0",
         ] {
             assert!(Token::read(text).is_none(), "{text}");
         }
@@ -303,7 +328,11 @@ mod tests {
         let page = fill(rows(300), budget(10));
         assert_eq!((page.rows.len(), page.more_after), (3, Some(2)));
         let page = fill(rows(5000), budget(10));
-        assert_eq!((page.rows.len(), page.more_after), (1, Some(0)), "one row always fits");
+        assert_eq!(
+            (page.rows.len(), page.more_after),
+            (1, Some(0)),
+            "one row always fits"
+        );
     }
 
     #[test]

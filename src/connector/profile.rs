@@ -91,7 +91,11 @@ mod tests {
 
     #[test]
     fn absent_and_empty_texts_are_absent() {
-        let profile = Profile::default().text("a", None).text("b", Some("")).text("c", Some("x")).flag("d", false);
+        let profile = Profile::default()
+            .text("a", None)
+            .text("b", Some(""))
+            .text("c", Some("x"))
+            .flag("d", false);
         let keys: Vec<_> = profile.done().fields.into_keys().collect();
         assert_eq!(keys, ["c", "d"]);
     }

@@ -54,10 +54,15 @@ impl Connector {
             Some(Key::Item(_)) | None => None,
         };
         let snapshot = self.snapshots.get(sync);
-        let found = snapshot.accounts(last, budget.rows.min(USERS), self.deadline()).await?;
+        let found = snapshot
+            .accounts(last, budget.rows.min(USERS), self.deadline())
+            .await?;
         let accounts = ready_or_later!(found, token);
         let end = accounts.list.last().map(|account| account.id);
-        let rows = accounts.list.iter().map(|account| (account.id, user::resource(account)));
+        let rows = accounts
+            .list
+            .iter()
+            .map(|account| (account.id, user::resource(account)));
         let page = fill(rows, budget);
         let rest = match accounts.rest {
             Rest::Nothing => None,
@@ -65,7 +70,10 @@ impl Connector {
         };
         Ok(Answer {
             list: page.rows,
-            next: page.more_after.or(rest).map(|last| token.after(Key::User(last), None)),
+            next: page
+                .more_after
+                .or(rest)
+                .map(|last| token.after(Key::User(last), None)),
         })
     }
 
@@ -79,12 +87,23 @@ impl Connector {
         let snapshot = self.snapshots.get(sync);
         let complete = ready_or_later!(snapshot.complete(self.deadline()).await?, token);
         let items: Vec<Item> = match kind {
-            Kind::Group => complete.groups.iter().map(|group| Item::Group(group.id)).collect(),
+            Kind::Group => complete
+                .groups
+                .iter()
+                .map(|group| Item::Group(group.id))
+                .collect(),
             Kind::Role => complete.roles.iter().map(|role| Item::Role(role.id)).collect(),
-            Kind::License => complete.licenses.iter().map(|license| Item::License(license.name.clone())).collect(),
+            Kind::License => complete
+                .licenses
+                .iter()
+                .map(|license| Item::License(license.name.clone()))
+                .collect(),
             Kind::User => Vec::new(),
         };
-        let keys = items.into_iter().map(Key::Item).filter(|key| token.item.as_ref().is_none_or(|last| key > last));
+        let keys = items
+            .into_iter()
+            .map(Key::Item)
+            .filter(|key| token.item.as_ref().is_none_or(|last| key > last));
         let rows = keys.filter_map(|key| listed(&complete, &key).map(|resource| (key, resource)));
         let page = fill(rows, budget);
         Ok(Answer {
@@ -98,13 +117,19 @@ impl Connector {
         &self,
         request: &c1::ResourceGetterServiceGetResourceRequest,
     ) -> Result<c1::ResourceGetterServiceGetResourceResponse, Fault> {
-        let id = request.resource_id.as_ref().ok_or_else(|| missing("resource id"))?;
+        let id = request
+            .resource_id
+            .as_ref()
+            .ok_or_else(|| missing("resource id"))?;
         let kind = Kind::asked(&id.resource_type)?;
         let key = kind.key(&id.resource)?;
         let deadline = self.deadline();
         let found = match key {
             Key::User(id) => in_time(deadline, self.fresh_user(id)).await?,
-            Key::Item(Item::License(name)) => self.fresh_license(&request.active_sync_id, &name, deadline).await?,
+            Key::Item(Item::License(name)) => {
+                self.fresh_license(&request.active_sync_id, &name, deadline)
+                    .await?
+            }
             Key::Item(item) => in_time(deadline, self.fresh_item(&item)).await?,
         };
         Ok(c1::ResourceGetterServiceGetResourceResponse {
@@ -181,7 +206,11 @@ impl Connector {
                 filter: UserFilter::Holding(item.clone()),
             };
             let page = fresh.reader.users(&query).await?;
-            if page.users.iter().any(|user| !user.access.holds(item, &survey.licenses)) {
+            if page
+                .users
+                .iter()
+                .any(|user| !user.access.holds(item, &survey.licenses))
+            {
                 return Ok(None);
             }
             if page.next.is_some_and(|next| next <= cursor) {
@@ -206,14 +235,19 @@ impl Connector {
         let answer = match (kind, by_type) {
             (Kind::License, true) => {
                 let token = Token::parse(&request.page_token, kind, Listing::Entitlements)?;
-                self.license_entitlements(&request.active_sync_id, &token, budget).await?
+                self.license_entitlements(&request.active_sync_id, &token, budget)
+                    .await?
             }
             (_, true) => {
-                return Err(Fault::invalid("entitlements of this type are not listed by type").context(kind.id()));
+                return Err(
+                    Fault::invalid("entitlements of this type are not listed by type").context(kind.id())
+                );
             }
             (_, false) => {
                 no_token(&request.page_token)?;
-                let list = self.entitlements_of(&request.active_sync_id, kind.key(&id.resource)?).await?;
+                let list = self
+                    .entitlements_of(&request.active_sync_id, kind.key(&id.resource)?)
+                    .await?;
                 Answer { list, next: None }
             }
         };

@@ -16,9 +16,15 @@ pub(super) fn resource(account: &Account) -> c1::Resource {
     let profile = profile(account);
     let created_at = account.created_at.map(timestamp);
     let (own_status, trait_status) = if account.active {
-        (status::ResourceStatus::Enabled, user_trait::status::Status::Enabled)
+        (
+            status::ResourceStatus::Enabled,
+            user_trait::status::Status::Enabled,
+        )
     } else {
-        (status::ResourceStatus::Disabled, user_trait::status::Status::Disabled)
+        (
+            status::ResourceStatus::Disabled,
+            user_trait::status::Status::Disabled,
+        )
     };
     let user = c1::UserTrait {
         emails: emails(account),
@@ -29,7 +35,11 @@ pub(super) fn resource(account: &Account) -> c1::Resource {
         profile: Some(profile.clone()),
         account_type: account_type(account.class).into(),
         login: value(&account.login),
-        employee_ids: account.employee_number.iter().map(|number| value(number)).collect(),
+        employee_ids: account
+            .employee_number
+            .iter()
+            .map(|number| value(number))
+            .collect(),
         created_at,
         sso_status: sso_status(account),
         structured_name: structured_name(account),
@@ -68,8 +78,16 @@ fn profile(account: &Account) -> prost_types::Struct {
 
 /// Full name, else first and last, else login: always something Coupa said.
 fn display_name(account: &Account) -> String {
-    let given = |text: &Option<Box<str>>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-    let parts: Vec<String> = [&account.first_name, &account.last_name].into_iter().filter_map(given).collect();
+    let given = |text: &Option<Box<str>>| {
+        text.as_deref()
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
+    let parts: Vec<String> = [&account.first_name, &account.last_name]
+        .into_iter()
+        .filter_map(given)
+        .collect();
     let joined = (!parts.is_empty()).then(|| parts.join(" "));
     let shown = given(&account.full_name).or(joined);
     name(shown.as_deref().unwrap_or(&account.login))
@@ -164,13 +182,25 @@ mod tests {
         assert_eq!(user.emails[0].address, "anna@example.com");
         assert_eq!(user.employee_ids, ["E7"]);
         assert!(user.sso_status.unwrap().sso_enabled);
-        assert!(user.profile.is_some() && user.profile == resource.profile, "mirrored");
+        assert!(
+            user.profile.is_some() && user.profile == resource.profile,
+            "mirrored"
+        );
         assert_eq!(resource.created_at.unwrap().seconds, 1_577_934_245);
         let keys: Vec<_> = resource.profile.unwrap().fields.into_keys().collect();
         assert_eq!(
             keys,
-            ["account_class", "authentication_method", "email", "employee_number", "first_name", "full_name", "last_name",
-             "login", "manager_id"]
+            [
+                "account_class",
+                "authentication_method",
+                "email",
+                "employee_number",
+                "first_name",
+                "full_name",
+                "last_name",
+                "login",
+                "manager_id"
+            ]
         );
     }
 
@@ -204,8 +234,8 @@ mod tests {
         account.class = AccountClass::Api;
         account.active = false;
         let (resource, user) = user_of(&account);
-        assert_eq!(user.account_type(), user_trait::AccountType::Service);
-        assert_eq!(user.status.unwrap().status(), user_trait::status::Status::Disabled);
-        assert_eq!(resource.status.unwrap().status(), status::ResourceStatus::Disabled);
+        assert!(user.account_type() == user_trait::AccountType::Service);
+        assert!(user.status.unwrap().status() == user_trait::status::Status::Disabled);
+        assert!(resource.status.unwrap().status() == status::ResourceStatus::Disabled);
     }
 }

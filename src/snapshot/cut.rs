@@ -39,8 +39,14 @@ impl Lengths {
 /// Whether the second reading of a user shows an item of `kind` that the first one does not.
 pub(crate) fn shows_more(first: &Access, second: &Access, kind: ItemKind) -> bool {
     match kind {
-        ItemKind::Role => second.roles().iter().any(|id| first.roles().binary_search(id).is_err()),
-        ItemKind::Group => second.groups().iter().any(|id| first.groups().binary_search(id).is_err()),
+        ItemKind::Role => second
+            .roles()
+            .iter()
+            .any(|id| first.roles().binary_search(id).is_err()),
+        ItemKind::Group => second
+            .groups()
+            .iter()
+            .any(|id| first.groups().binary_search(id).is_err()),
         ItemKind::License => false,
     }
 }
@@ -71,11 +77,27 @@ mod tests {
     fn a_crowd_at_the_longest_length_is_suspicious() {
         assert_eq!(lengths(&[(1, 90), (19, 2), (20, 40)]).suspicious(), Some(20));
         assert_eq!(lengths(&[(1, 90), (20, 40)]).suspicious(), Some(20));
-        assert_eq!(lengths(&[(1, 90), (2, 40), (3, 40)]).suspicious(), None, "a natural slope");
+        assert_eq!(
+            lengths(&[(1, 90), (2, 40), (3, 40)]).suspicious(),
+            None,
+            "a natural slope"
+        );
         assert_eq!(lengths(&[(1, 90), (20, 2)]).suspicious(), None, "chance");
-        assert_eq!(lengths(&[(0, 3), (1, 90)]).suspicious(), None, "one item is no list");
-        assert_eq!(lengths(&[(1, 90), (50, 1)]).suspicious(), Some(50), "as long as a page");
-        assert_eq!(lengths(&[(50, 9), (51, 1)]).suspicious(), None, "longer ones exist");
+        assert_eq!(
+            lengths(&[(0, 3), (1, 90)]).suspicious(),
+            None,
+            "one item is no list"
+        );
+        assert_eq!(
+            lengths(&[(1, 90), (50, 1)]).suspicious(),
+            Some(50),
+            "as long as a page"
+        );
+        assert_eq!(
+            lengths(&[(50, 9), (51, 1)]).suspicious(),
+            None,
+            "longer ones exist"
+        );
         assert_eq!(Lengths::default().suspicious(), None);
     }
 

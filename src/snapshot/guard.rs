@@ -92,7 +92,12 @@ mod tests {
     const USERS: Count = Count::Users(AccountClass::Internal);
 
     fn suspicious(before: u64, now: u64) -> bool {
-        !shrinks(&Counts::from([(USERS, before)]), &Counts::from([(USERS, now)]), 30).is_empty()
+        !shrinks(
+            &Counts::from([(USERS, before)]),
+            &Counts::from([(USERS, now)]),
+            30,
+        )
+        .is_empty()
     }
 
     #[test]

@@ -42,7 +42,8 @@ impl Holdings {
 
     /// Adds a user; answers its slot.
     pub(crate) fn add(&mut self, id: UserId, class: AccountClass, access: &Access) -> Result<u32, Fault> {
-        let slot = u32::try_from(self.ids.len()).map_err(|_| Fault::internal("too many users for one pass"))?;
+        let slot =
+            u32::try_from(self.ids.len()).map_err(|_| Fault::internal("too many users for one pass"))?;
         self.ids.push(id);
         self.classes.push(Some(class));
         self.starts.push(self.lists.len());
@@ -99,7 +100,10 @@ impl Holdings {
         if let Some(number) = self.numbers.get(item) {
             return *number;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "2^32 distinct items do not fit into memory")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "2^32 distinct items do not fit into memory"
+        )]
         let number = self.items.len() as u32;
         self.items.push(item.clone());
         self.numbers.insert(item.clone(), number);
@@ -107,8 +111,15 @@ impl Holdings {
     }
 
     fn list(&mut self, access: &Access) -> Vec<u32> {
-        #[expect(clippy::cast_possible_truncation, reason = "a catalog holds at most 64 licenses")]
-        let licenses: Vec<u32> = access.licenses.positions().map(|position| position as u32).collect();
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a catalog holds at most 64 licenses"
+        )]
+        let licenses: Vec<u32> = access
+            .licenses
+            .positions()
+            .map(|position| position as u32)
+            .collect();
         let roles = access.roles().iter().map(|id| Item::Role(*id));
         let groups = access.groups().iter().map(|id| Item::Group(*id));
         let mut list: Vec<u32> = roles.chain(groups).map(|item| self.number(&item)).collect();
@@ -128,8 +139,10 @@ impl Holdings {
     /// Turns everything round. `rows` are the listed users, ascending by id; `listed` are the items that are listed.
     /// Holdings of other items are dropped.
     pub(crate) fn turn(self, rows: Vec<Row>, listed: Vec<Item>) -> Result<Index, Fault> {
-        let mut items: BTreeMap<Item, Posting> =
-            listed.into_iter().map(|item| (item, Posting::default())).collect();
+        let mut items: BTreeMap<Item, Posting> = listed
+            .into_iter()
+            .map(|item| (item, Posting::default()))
+            .collect();
         let mut seats = vec![0u64; self.items.len()];
         for (slot, _, _) in self.users() {
             for number in self.held(slot) {
@@ -205,7 +218,10 @@ impl Index {
 
     /// Listed users that hold `item` and have an id above `last`, ascending.
     pub fn holders(&self, item: &Item, last: Option<UserId>) -> impl Iterator<Item = UserId> {
-        let ranks = self.items.get(item).map_or(&[][..], |posting| self.ranks(*posting));
+        let ranks = self
+            .items
+            .get(item)
+            .map_or(&[][..], |posting| self.ranks(*posting));
         let id = |rank: &u32| self.rows[*rank as usize].id;
         let from = last.map_or(0, |last| ranks.partition_point(|rank| id(rank) <= last));
         ranks[from..].iter().map(id)
@@ -220,12 +236,15 @@ impl Index {
         let (first, last) = start.unzip();
         let from = first.clone();
         self.items
-            .iter()
-            .map(|(item, _)| item)
+            .keys()
             .filter(move |item| item.kind() == kind)
             .skip_while(move |item| from.as_ref().is_some_and(|from| *item < from))
             .flat_map(move |item| {
-                let last = if first.as_ref() == Some(item) { last.flatten() } else { None };
+                let last = if first.as_ref() == Some(item) {
+                    last.flatten()
+                } else {
+                    None
+                };
                 self.holders(item, last).map(move |user| (item, user))
             })
     }

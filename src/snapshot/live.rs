@@ -275,10 +275,18 @@ fn known(progress: &Progress, last: u64, limit: usize) -> Option<(Vec<Row>, Rest
     if let Outcome::Complete(complete) = &progress.outcome {
         let rows = complete.index.rows();
         let from = rows.partition_point(|row| row.id.get() <= last);
-        let rest = if rows.len() - from <= limit { Rest::Nothing } else { Rest::Maybe };
+        let rest = if rows.len() - from <= limit {
+            Rest::Nothing
+        } else {
+            Rest::Maybe
+        };
         return Some((rows[from..].iter().take(limit).copied().collect(), rest));
     }
-    let first = progress.stretches.range(..=last).next_back().map_or(0, |(after, _)| *after);
+    let first = progress
+        .stretches
+        .range(..=last)
+        .next_back()
+        .map_or(0, |(after, _)| *after);
     let mut found = Vec::new();
     for stretch in progress.stretches.range(first..).map(|(_, stretch)| stretch) {
         let from = stretch.rows.partition_point(|row| row.id.get() <= last);
