@@ -126,8 +126,8 @@ impl Connector {
         token: &Token,
     ) -> Result<Option<Answer<c1::Grant>>, Fault> {
         let fresh = in_time(place.deadline, self.snapshots.fresh()).await?;
-        if token.last.is_none() && !in_time(place.deadline, exists(&fresh, place.item)).await? {
-            return Err(not_found(kind));
+        if !in_time(place.deadline, exists(&fresh, place.item, token)).await? {
+            return gone(kind, token).map(Some);
         }
         if fresh.reader.survey().order != UserOrder::ById {
             return Ok(None);
@@ -136,21 +136,22 @@ impl Connector {
         let mut found = Vec::new();
         let mut at = token.last;
         for _ in 0..QUERIES {
-            let Some(holders) = holders_after(&fresh, place, at).await? else {
+            let page = match holders_after(&fresh, place, at).await {
+                // What was found so far is an answer; the next call tells whether Coupa recovered.
+                Err(fault) if fault.is_transient() && at != token.last => break,
+                page => page?,
+            };
+            let Some(page) = page else {
                 return Ok(None);
             };
-            let Some(last) = holders.last().map(|user| user.id) else {
-                let page = fill(found, place.budget);
-                return Ok(Some(page_after(page.rows, page.more_after, place.item, token)));
-            };
-            at = Some(last);
-            for user in holders {
+            for user in page.users {
                 let (account, _) = Account::of(user, suppliers);
                 if self.snapshots.config().classes.contains(account.class) {
                     found.push((account.id, grant(place.item, account.id)));
                 }
             }
-            if found.len() >= place.budget.rows.min(HOLDERS) {
+            at = page.last;
+            if at.is_none() || found.len() >= place.budget.rows.min(HOLDERS) {
                 break;
             }
         }
@@ -175,50 +176,67 @@ async fn from_snapshot(
 ) -> Result<Answer<c1::Grant>, Fault> {
     let complete = ready_or_later!(snapshot.complete(place.deadline).await?, token);
     if !complete.index.lists(place.item) {
-        // Gone since the last page: its holders, too.
-        return if token.last.is_some() {
-            Ok(Answer::end())
-        } else {
-            Err(not_found(kind))
-        };
+        return gone(kind, token);
     }
     let holders = complete.index.holders(place.item, token.last);
     let page = fill(holders.map(|user| (user, grant(place.item, user))), place.budget);
     Ok(page_after(page.rows, page.more_after, place.item, token))
 }
 
-fn page_after(list: Vec<c1::Grant>, last: Option<UserId>, item: &Item, token: &Token) -> Answer<c1::Grant> {
+fn page_after(rows: Vec<c1::Grant>, last: Option<UserId>, item: &Item, token: &Token) -> Answer<c1::Grant> {
     Answer {
-        list,
+        list: rows,
         next: last.map(|last| token.after(Key::Item(item.clone()), Some(last))),
     }
 }
 
-/// One page of holders; empty at the end, `None` if the tenant ignores the filter.
+/// Holders of one page, and up to which user they were asked for; `None`: these were the last.
+struct Holders {
+    users: Vec<User>,
+    last: Option<UserId>,
+}
+
+/// One page of holders; `None` if the tenant ignores the filter.
 async fn holders_after(
     fresh: &Fresh,
     place: &Place<'_>,
     last: Option<UserId>,
-) -> Result<Option<Vec<User>>, Fault> {
-    let after = last.map_or(0, UserId::get);
+) -> Result<Option<Holders>, Fault> {
+    let from = UserCursor::After(last.map_or(0, UserId::get));
     let query = UserQuery {
-        from: UserCursor::After(after),
+        from,
         filter: UserFilter::Holding(place.item.clone()),
     };
     let page = in_time(place.deadline, fresh.reader.users(&query)).await?;
-    if page.users.last().is_some_and(|user| user.id.get() <= after) {
-        return Err(Fault::corrupt("a listing of users does not move on"));
-    }
+    let last = match page.next {
+        Some(UserCursor::After(next)) if UserCursor::After(next) > from => UserId::new(next),
+        Some(_) => return Err(Fault::corrupt("a listing of users does not move on")),
+        None => None,
+    };
     let licenses = &fresh.reader.survey().licenses;
     let honoured = page
         .users
         .iter()
         .all(|user| user.access.holds(place.item, licenses));
-    Ok(honoured.then_some(page.users))
+    Ok(honoured.then_some(Holders {
+        users: page.users,
+        last,
+    }))
 }
 
-async fn exists(fresh: &Fresh, item: &Item) -> Result<bool, Fault> {
+/// The answer for an item that the tenant does not have: an error, unless it went away between two pages.
+fn gone(kind: Kind, token: &Token) -> Result<Answer<c1::Grant>, Fault> {
+    if token.last.is_some() {
+        return Ok(Answer::end());
+    }
+    Err(not_found(kind))
+}
+
+/// Whether the tenant has the item. Roles and groups are asked for on the first page only: later it costs a request and tells
+/// nothing, since an item that is gone has no holders.
+async fn exists(fresh: &Fresh, item: &Item, token: &Token) -> Result<bool, Fault> {
     Ok(match item {
+        Item::Role(_) | Item::Group(_) if token.last.is_some() => true,
         Item::Role(id) => fresh.reader.role(*id).await?.is_some(),
         Item::Group(id) => fresh.reader.group(*id).await?.is_some(),
         Item::License(name) => fresh.reader.survey().licenses.position(name).is_some(),

@@ -177,8 +177,7 @@ pub fn capabilities() -> c1::ConnectorCapabilities {
 pub(super) fn metadata() -> c1::ConnectorMetadata {
     c1::ConnectorMetadata {
         display_name: "Coupa".to_owned(),
-        help_url: "https://compass.coupa.com/en-us/products/product-documentation/integration-technical-documentation"
-            .to_owned(),
+        help_url: env!("CARGO_PKG_REPOSITORY").to_owned(),
         description: "Users, groups, roles and licenses of a Coupa tenant".to_owned(),
         capabilities: Some(capabilities()),
         ..c1::ConnectorMetadata::default()

@@ -66,6 +66,10 @@ pub struct Connector {
     wait: Duration,
 }
 
+#[expect(
+    clippy::unused_async,
+    reason = "every read of the protocol has one shape for its callers"
+)]
 impl Connector {
     /// A connector over `tenant`.
     pub fn new(tenant: Arc<dyn Tenant>, baselines: Arc<dyn Baselines>, config: ConnectorConfig) -> Self {

@@ -234,14 +234,8 @@ mod tests {
         account.class = AccountClass::Api;
         account.active = false;
         let (resource, user) = user_of(&account);
-        assert_eq!(user.account_type(), user_trait::AccountType::Service);
-        assert_eq!(
-            user.status.unwrap().status(),
-            user_trait::status::Status::Disabled
-        );
-        assert_eq!(
-            resource.status.unwrap().status(),
-            status::ResourceStatus::Disabled
-        );
+        assert!(user.account_type() == user_trait::AccountType::Service);
+        assert!(user.status.unwrap().status() == user_trait::status::Status::Disabled);
+        assert!(resource.status.unwrap().status() == status::ResourceStatus::Disabled);
     }
 }

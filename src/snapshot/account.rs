@@ -3,15 +3,14 @@
 //!
 //! Invariant: `decode(encode(account)) == account`; the form never leaves the process.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use jiff::Timestamp;
 
-use super::class::classify;
+use super::class::{SupplierRoles, classify};
 use crate::model::access::Access;
 use crate::model::fault::Fault;
-use crate::model::id::{RoleId, UserId};
+use crate::model::id::UserId;
 use crate::model::tenant::{AccountClass, User};
 
 /// One account of a known class. Its `Debug` shows id and class only. Fields as in [`User`].
@@ -48,8 +47,8 @@ impl fmt::Debug for Account {
 
 impl Account {
     /// Judges the class of a user and parts the account from what it holds.
-    pub fn of(user: User, supplier_roles: &HashSet<RoleId>) -> (Self, Access) {
-        let class = classify(user.marks, user.access.roles(), supplier_roles);
+    pub fn of(user: User, suppliers: &SupplierRoles) -> (Self, Access) {
+        let class = classify(user.marks, user.access.roles(), suppliers);
         let account = Self {
             id: user.id,
             class,

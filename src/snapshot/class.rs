@@ -36,18 +36,21 @@ impl Default for ClassSet {
 }
 
 /// The roles whose sole holders are portal accounts.
-pub fn supplier_roles(roles: &[Role]) -> HashSet<RoleId> {
-    roles
-        .iter()
-        .filter(|role| role.marks_supplier())
-        .map(|role| role.id)
-        .collect()
+#[derive(Debug, Clone, Default)]
+pub struct SupplierRoles(HashSet<RoleId>);
+
+impl SupplierRoles {
+    /// Those among the tenant's roles.
+    pub fn among(roles: &[Role]) -> Self {
+        let marking = roles.iter().filter(|role| role.marks_supplier());
+        Self(marking.map(|role| role.id).collect())
+    }
 }
 
 /// The class of an account: Coupa's own marks first, strongest first; then an account that holds nothing but
 /// supplier roles is a supplier's.
-pub fn classify(marks: ClassMarks, roles: &[RoleId], supplier_roles: &HashSet<RoleId>) -> AccountClass {
-    let only_supplier_roles = || !roles.is_empty() && roles.iter().all(|role| supplier_roles.contains(role));
+pub fn classify(marks: ClassMarks, roles: &[RoleId], suppliers: &SupplierRoles) -> AccountClass {
+    let only_supplier_roles = || !roles.is_empty() && roles.iter().all(|role| suppliers.0.contains(role));
     if marks.support_user {
         AccountClass::Support
     } else if marks.msp_user {
@@ -74,7 +77,7 @@ mod tests {
 
     #[test]
     fn marks_outrank_each_other_and_roles() {
-        let suppliers = HashSet::from([role(7), role(8)]);
+        let suppliers = SupplierRoles(HashSet::from([role(7), role(8)]));
         let class = |marks, roles: &[RoleId]| classify(marks, roles, &suppliers);
         let api = ClassMarks {
             api_user: true,

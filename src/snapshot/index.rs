@@ -236,8 +236,7 @@ impl Index {
         let (first, last) = start.unzip();
         let from = first.clone();
         self.items
-            .iter()
-            .map(|(item, _)| item)
+            .keys()
             .filter(move |item| item.kind() == kind)
             .skip_while(move |item| from.as_ref().is_some_and(|from| *item < from))
             .flat_map(move |item| {

@@ -24,11 +24,13 @@ mod report;
 mod spool;
 #[cfg(test)]
 mod tests;
+mod users;
+mod verify;
 
 use std::time::Duration;
 
 pub use account::Account;
-pub use class::{ClassSet, classify, supplier_roles};
+pub use class::{ClassSet, SupplierRoles, classify};
 pub use index::Index;
 pub use live::{Accounts, Complete, Rest, Snapshot, Waited};
 pub use registry::{Fresh, Lone, Snapshots};
@@ -68,8 +70,8 @@ impl Default for SnapshotConfig {
             classes: ClassSet::default(),
             max_loss_percent: 30,
             on_shrink: OnShrink::Refuse,
-            idle: Duration::from_secs(5 * 60),
-            shared_age: Duration::from_secs(60 * 60),
+            idle: Duration::from_mins(5),
+            shared_age: Duration::from_hours(1),
             readers: 8,
             pause: Duration::from_secs(5),
         }

@@ -42,6 +42,8 @@ struct Range {
     shift: u32,
     /// The range this one was split off from.
     parent: Option<usize>,
+    /// The range last split off from this one.
+    child: Option<usize>,
     state: State,
 }
 
@@ -60,6 +62,17 @@ pub(crate) struct Job {
     pub(crate) range: usize,
     /// The range holds ids above this one. Unique among ranges, and never changes.
     pub(crate) after: u64,
+}
+
+/// What an idle reader is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Read this range.
+    Read(Job),
+    /// Ask again when a page has come: only then is it known where the rows are.
+    Wait,
+    /// Go home: what is left is with other readers.
+    Nothing,
 }
 
 /// What to do with a page.
@@ -91,6 +104,7 @@ impl Ranges {
                 density: None,
                 shift: EVEN,
                 parent: None,
+                child: None,
                 state: State::Waiting,
             })
             .collect();
@@ -103,10 +117,10 @@ impl Ranges {
     }
 
     /// Work for an idle reader: a range nobody reads, else a part of the one with most rows left, if that is worth it.
-    pub(crate) fn next(&mut self) -> Option<Job> {
+    pub(crate) fn next(&mut self) -> Next {
         if let Some(range) = self.list.iter().position(|range| range.state == State::Waiting) {
             self.list[range].state = State::Reading;
-            return Some(Job {
+            return Next::Read(Job {
                 range,
                 after: self.list[range].read_to,
             });
@@ -114,19 +128,27 @@ impl Ranges {
         self.split()
     }
 
-    fn split(&mut self) -> Option<Job> {
+    fn split(&mut self) -> Next {
         if self.list.len() >= MAX_RANGES {
-            return None;
+            return Next::Nothing;
         }
-        let (victim, left) = (0..self.list.len())
-            .map(|number| (number, self.rows_left(&self.list[number])))
-            .max_by_key(|(_, left)| *left)?;
-        if left < WORTH {
-            return None;
-        }
+        let worth = |number: &usize| self.rows_left(&self.list[*number]) >= WORTH;
+        let candidates: Vec<usize> = (0..self.list.len()).filter(worth).collect();
+        let known = candidates
+            .iter()
+            .copied()
+            .filter(|number| self.is_known(&self.list[*number]));
+        let Some(victim) = known.max_by_key(|number| self.rows_left(&self.list[*number])) else {
+            return if candidates.is_empty() {
+                Next::Nothing
+            } else {
+                Next::Wait
+            };
+        };
         let range = self.list.len();
         let end = self.end(&self.list[victim]);
         let old = &mut self.list[victim];
+        old.child = Some(range);
         let middle = old.read_to + ((end - old.read_to) >> old.shift).max(1);
         let upto = old.upto.replace(middle);
         self.list.push(Range {
@@ -136,9 +158,10 @@ impl Ranges {
             density: None,
             shift: EVEN,
             parent: Some(victim),
+            child: None,
             state: State::Reading,
         });
-        Some(Job { range, after: middle })
+        Next::Read(Job { range, after: middle })
     }
 
     /// Takes a page of `range`: ids ascending, and where the tenant goes on.
@@ -174,6 +197,13 @@ impl Ranges {
         }
     }
 
+    /// Whether pages have told where the rows of a range are: its own, and those of what was split off last. Without that,
+    /// several idle readers would halve the same empty space.
+    fn is_known(&self, range: &Range) -> bool {
+        let told = |range: &Range| range.density.is_some() || range.state == State::Done;
+        told(range) && range.child.is_none_or(|child| told(&self.list[child]))
+    }
+
     fn end(&self, range: &Range) -> u64 {
         range.upto.unwrap_or(self.highest).max(range.read_to)
     }
@@ -196,7 +226,7 @@ impl Ranges {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation)]
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;
@@ -212,7 +242,7 @@ mod tests {
         let mut dice = dice.iter().cycle();
         loop {
             while idle > 0 {
-                let Some(job) = ranges.next() else { break };
+                let Next::Read(job) = ranges.next() else { break };
                 busy.push((job.range, job.after));
                 idle -= 1;
             }
@@ -283,9 +313,9 @@ mod tests {
 
         #[test]
         fn ids_above_the_highest_known_one_are_read_too(
-            ids in clustered(), part in 0.0f64..1.0, dice in prop::collection::vec(any::<u8>(), 1..50),
+            ids in clustered(), part in 0..100usize, dice in prop::collection::vec(any::<u8>(), 1..50),
         ) {
-            let known = ids.iter().nth((ids.len() as f64 * part) as usize).copied();
+            let known = ids.iter().nth(ids.len() * part / 100).copied();
             check(&ids, known, 8, &dice)?;
         }
     }
@@ -302,19 +332,19 @@ mod tests {
             let mut ids: BTreeSet<u64> = (1..=20_000).map(|n| base + n).collect();
             ids.insert((1 << 33) + 30_000);
             let mut ranges = Ranges::new(ids.last().copied(), 8);
-            let mut jobs: Vec<(usize, u64, u64)> = Vec::new();
+            let mut jobs: Vec<(usize, u64)> = Vec::new();
             let mut rounds = 0;
             // One page per reader and round: rounds tell the time a pass takes.
             loop {
                 while jobs.len() < 8 {
-                    let Some(job) = ranges.next() else { break };
-                    jobs.push((job.range, job.after, 0));
+                    let Next::Read(job) = ranges.next() else { break };
+                    jobs.push((job.range, job.after));
                 }
                 if jobs.is_empty() {
                     break;
                 }
                 rounds += 1;
-                jobs.retain_mut(|(range, after, _)| {
+                jobs.retain_mut(|(range, after)| {
                     let page: Vec<u64> = ids.range(*after + 1..).take(50).copied().collect();
                     let taken = ranges.page(*range, &page, page.last().copied()).unwrap();
                     *after = taken.next.unwrap_or(*after);
@@ -334,7 +364,9 @@ mod tests {
     #[test]
     fn rows_against_the_order_are_refused() {
         let mut ranges = Ranges::new(Some(100), 1);
-        let job = ranges.next().unwrap();
+        let Next::Read(job) = ranges.next() else {
+            panic!("no work")
+        };
         assert!(ranges.page(job.range, &[5, 4], Some(5)).is_err());
         ranges.page(job.range, &[4, 5], Some(5)).unwrap();
         assert_eq!(ranges.page(job.range, &[5], Some(6)), Err(OutOfOrder(5)), "again");

@@ -3,7 +3,7 @@
 //! Invariants: one pass per sync id however many callers ask at once; at most [`MOST`] snapshots live; one that nobody asks
 //! for is dropped; a failed one is never handed out again.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -11,13 +11,12 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::SnapshotConfig;
-use super::class::supplier_roles;
+use super::class::SupplierRoles;
 use super::live::{Shared, Snapshot};
 use super::pass::Pass;
 use super::report::SnapshotReport;
 use crate::model::baseline::Baselines;
 use crate::model::fault::Fault;
-use crate::model::id::RoleId;
 use crate::model::tenant::{ReadTenant, Tenant};
 
 /// Snapshots that live at once; a newer sync drops the oldest.
@@ -73,13 +72,13 @@ pub enum Lone {
 pub struct Fresh {
     /// The reader.
     pub reader: Arc<dyn ReadTenant>,
-    suppliers: OnceCell<HashSet<RoleId>>,
+    suppliers: OnceCell<SupplierRoles>,
 }
 
 impl Fresh {
     /// The roles whose sole holders are portal accounts.
-    pub async fn supplier_roles(&self) -> Result<&HashSet<RoleId>, Fault> {
-        let read = || async { Ok(supplier_roles(&self.reader.roles().await?)) };
+    pub async fn supplier_roles(&self) -> Result<&SupplierRoles, Fault> {
+        let read = || async { Ok(SupplierRoles::among(&self.reader.roles().await?)) };
         self.suppliers.get_or_try_init(read).await
     }
 }

@@ -98,3 +98,32 @@ where
         Err(error) => Err(failed().because(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::snapshot::SupplierRoles;
+    use crate::snapshot::fake::World;
+
+    #[tokio::test]
+    async fn pages_written_side_by_side_come_back_in_any_order() {
+        let spool = Spool::create().await.unwrap();
+        let accounts: Vec<(Account, u32)> = World::new(500)
+            .users
+            .into_values()
+            .map(|user| Account::of(user, &SupplierRoles::default()).0)
+            .zip(0..)
+            .collect();
+        let pages = accounts.chunks(50).map(|page| spool.append(page));
+        let mut rows = futures::future::try_join_all(pages).await.unwrap().concat();
+        rows.reverse();
+        let read = spool.read(rows).await.unwrap();
+        assert!(read.iter().eq(accounts.iter().rev().map(|(account, _)| account)));
+    }
+
+    #[test]
+    fn a_row_takes_the_memory_that_is_planned() {
+        assert_eq!(size_of::<Row>(), 24);
+    }
+}
