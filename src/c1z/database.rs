@@ -39,7 +39,12 @@ pub(super) struct Database {
 
 impl Database {
     /// Claims `path`, takes its finished runs over and starts a new one for `tenant`.
-    pub(super) fn begin(path: &Path, tenant: &str, kind: RunKind, settings: &Settings) -> Result<Self, Fault> {
+    pub(super) fn begin(
+        path: &Path,
+        tenant: &str,
+        kind: RunKind,
+        settings: &Settings,
+    ) -> Result<Self, Fault> {
         let target = Target::claim(path)?;
         let previous = envelope::open(target.path())?;
         let scratch = Scratch::new(&settings.temp_dir)?;
@@ -59,7 +64,9 @@ impl Database {
         let run_id = run::new_id(now, latest_id);
         insert_run(&db, &run_id, tenant, kind, now).map_err(working)?;
         let resources_before = db
-            .query_row("select coalesce(max(id), 0) from v1_resources", [], |row| row.get(0))
+            .query_row("select coalesce(max(id), 0) from v1_resources", [], |row| {
+                row.get(0)
+            })
             .map_err(working)?;
         db.execute_batch("begin").map_err(working)?;
         Ok(Self {
@@ -159,7 +166,8 @@ impl Database {
         )?;
         for row in list {
             let entitlement = row.entitlement.as_ref();
-            let (kind, id) = resource_names(entitlement.and_then(|entitlement| entitlement.resource.as_ref()));
+            let (kind, id) =
+                resource_names(entitlement.and_then(|entitlement| entitlement.resource.as_ref()));
             let (principal_kind, principal) = resource_names(row.principal.as_ref());
             let (data, expansion) = split_expansion(row);
             insert.execute(params![
@@ -431,9 +439,9 @@ fn split_expansion(grant: &c1::Grant) -> (Vec<u8>, Option<Vec<u8>>) {
     };
     let mut bare = grant.clone();
     bare.annotations.retain(|any| !is::<GrantExpandable>(any));
-    let names_a_source = expandable
-        .entitlement_ids
-        .iter()
-        .any(|id| !id.trim().is_empty());
-    (bare.encode_to_vec(), names_a_source.then(|| expandable.encode_to_vec()))
+    let names_a_source = expandable.entitlement_ids.iter().any(|id| !id.trim().is_empty());
+    (
+        bare.encode_to_vec(),
+        names_a_source.then(|| expandable.encode_to_vec()),
+    )
 }

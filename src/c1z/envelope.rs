@@ -160,7 +160,9 @@ mod tests {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("x.c1z");
         fs::write(&path, content).unwrap();
-        let Some(packed) = open(&path)? else { return Ok(None) };
+        let Some(packed) = open(&path)? else {
+            return Ok(None);
+        };
         let to = dir.path().join("db");
         packed.unpack(&mut File::create(&to).unwrap(), limits)?;
         Ok(Some(fs::read(to).unwrap()))
@@ -181,8 +183,12 @@ mod tests {
         let database = dir.path().join("db");
         fs::write(&database, &data).unwrap();
         let path = dir.path().join("x.c1z");
-        let (size, packed) =
-            pack(&database, &File::create(&path).unwrap(), &CancellationToken::new()).unwrap();
+        let (size, packed) = pack(
+            &database,
+            &File::create(&path).unwrap(),
+            &CancellationToken::new(),
+        )
+        .unwrap();
         let file = fs::read(&path).unwrap();
         assert_eq!((size, packed), (data.len() as u64, file.len() as u64));
         let stated = zstd_safe::get_frame_content_size(&file[5..]).unwrap();
@@ -215,7 +221,14 @@ mod tests {
         let good = v1(&[&zstd::encode_all(&[7_u8; 5000][..], 3).unwrap()]);
         let cut = &good[..good.len() - 4];
         let trailing = v1(&[&good[5..], b"tail"]);
-        for bad in [b"hello".as_slice(), b"C1", b"C1ZF\0", b"C1ZF\0nonsense", cut, &trailing] {
+        for bad in [
+            b"hello".as_slice(),
+            b"C1",
+            b"C1ZF\0",
+            b"C1ZF\0nonsense",
+            cut,
+            &trailing,
+        ] {
             let fault = unpacked(bad, Limits::default()).unwrap_err();
             assert_eq!(*fault.kind(), FaultKind::Corrupt, "{bad:?}");
         }

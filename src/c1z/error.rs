@@ -12,8 +12,12 @@ use crate::model::fault::{Fault, FaultKind};
 pub(super) fn file(what: &str, path: &Path, error: &io::Error) -> Fault {
     let fault = Fault::internal(format!("cannot {what} {}", path.display())).because(error);
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => fault.advise("the disk is full: free some space"),
-        io::ErrorKind::PermissionDenied => fault.advise("check the permissions of the file and its directory"),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            fault.advise("the disk is full: free some space")
+        }
+        io::ErrorKind::PermissionDenied => {
+            fault.advise("check the permissions of the file and its directory")
+        }
         io::ErrorKind::NotFound => fault.advise("check that the directory exists"),
         _ => fault,
     }

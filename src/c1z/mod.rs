@@ -174,12 +174,7 @@ mod tests {
             ("BATON_KEEP_SYNC_COUNT", "two"),
             ("BATON_SKIP_CLEANUP", "maybe"),
         ] {
-            assert!(
-                settings(&[(name, value)])
-                    .unwrap_err()
-                    .message()
-                    .contains(name)
-            );
+            assert!(settings(&[(name, value)]).unwrap_err().message().contains(name));
         }
     }
 }

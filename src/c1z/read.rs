@@ -27,7 +27,9 @@ const ACCOUNT_CLASS: &str = "account_class";
 /// Users are counted by class, items by kind, each only where the run has that type. Holdings are not: a file holds the grants
 /// of the synced classes only, the guard counts those of every class.
 pub fn baseline(path: &Path, tenant: &str, settings: &Settings) -> Result<Option<Baseline>, Fault> {
-    let Some(packed) = envelope::open(path)? else { return Ok(None) };
+    let Some(packed) = envelope::open(path)? else {
+        return Ok(None);
+    };
     let scratch = Scratch::new(&settings.temp_dir)?;
     let (unpacked, mut file) = scratch.create("previous.db")?;
     packed.unpack(&mut file, settings.limits)?;
@@ -37,8 +39,12 @@ pub fn baseline(path: &Path, tenant: &str, settings: &Settings) -> Result<Option
 fn read(database: &Path, tenant: &str) -> rusqlite::Result<Option<Baseline>> {
     let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.execute_batch("pragma query_only = on; pragma trusted_schema = off; pragma cell_size_check = on;")?;
-    let Some((run, ended_at)) = latest_run(&db, tenant)? else { return Ok(None) };
-    let Some(taken_at) = parse_time(&ended_at) else { return Ok(None) };
+    let Some((run, ended_at)) = latest_run(&db, tenant)? else {
+        return Ok(None);
+    };
+    let Some(taken_at) = parse_time(&ended_at) else {
+        return Ok(None);
+    };
     let mut counts = BTreeMap::new();
     for kind in ItemKind::ALL {
         if has_type(&db, &run, type_of(kind))? {
@@ -46,7 +52,11 @@ fn read(database: &Path, tenant: &str) -> rusqlite::Result<Option<Baseline>> {
         }
     }
     if let Some(users) = users_by_class(&db, &run)? {
-        counts.extend(users.into_iter().map(|(class, count)| (Count::Users(class), count)));
+        counts.extend(
+            users
+                .into_iter()
+                .map(|(class, count)| (Count::Users(class), count)),
+        );
     }
     Ok(Some(Baseline { taken_at, counts }))
 }
@@ -101,7 +111,9 @@ fn users_by_class(db: &Connection, run: &str) -> rusqlite::Result<Option<BTreeMa
     let mut rows = select.query([run])?;
     let mut counts = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let Some(class) = account_class(row.get_ref(0)?.as_blob()?) else { return Ok(None) };
+        let Some(class) = account_class(row.get_ref(0)?.as_blob()?) else {
+            return Ok(None);
+        };
         *counts.entry(class).or_default() += 1;
     }
     Ok(Some(counts))

@@ -80,7 +80,9 @@ struct Ours {
 impl Token {
     pub(super) fn of(tenant: &str) -> Self {
         let tenant = tenant.to_owned();
-        Self { ours: Ours { tenant } }
+        Self {
+            ours: Ours { tenant },
+        }
     }
 
     /// The tenant in a stored token; `None` if the run is not ours.
@@ -118,11 +120,9 @@ pub(super) struct Finished {
 pub(super) fn new_id(now: Timestamp, earlier: Option<&str>) -> String {
     let id = Ksuid::from_seconds(Some(now.as_second()), None).to_string();
     match earlier {
-        Some(earlier) if id.as_str() <= earlier => {
-            Ksuid::from_str(earlier).map_or(id, |earlier| {
-                Ksuid::from_seconds(Some(earlier.timestamp_seconds() + 1), None).to_string()
-            })
-        }
+        Some(earlier) if id.as_str() <= earlier => Ksuid::from_str(earlier).map_or(id, |earlier| {
+            Ksuid::from_seconds(Some(earlier.timestamp_seconds() + 1), None).to_string()
+        }),
         _ => id,
     }
 }
@@ -141,7 +141,9 @@ pub(super) fn end(now: Timestamp, latest: Option<&str>) -> Timestamp {
 /// of more than two diff pairs the last stays. Unlike there, only a full run takes the place of a full run, so that a
 /// resources-only sync does not take away what `baton diff` compares.
 pub(super) fn kept(mut runs: Vec<Finished>, kind: RunKind, retention: Retention) -> Vec<Finished> {
-    let Retention::Full(keep) = retention else { return runs };
+    let Retention::Full(keep) = retention else {
+        return runs;
+    };
     let keep = match kind {
         RunKind::Full => keep.saturating_sub(1),
         RunKind::ResourcesOnly => keep,
@@ -202,8 +204,16 @@ mod tests {
             go_time(at("2026-01-02T03:04:05.000000001Z")),
             "2026-01-02 03:04:05.000000001"
         );
-        for stored in ["2026-01-02 03:04:05.12", "2026-01-02T03:04:05.12Z", "2026-01-02T04:04:05.12+01:00"] {
-            assert_eq!(parse_time(stored), Some(at("2026-01-02T03:04:05.12Z")), "{stored}");
+        for stored in [
+            "2026-01-02 03:04:05.12",
+            "2026-01-02T03:04:05.12Z",
+            "2026-01-02T04:04:05.12+01:00",
+        ] {
+            assert_eq!(
+                parse_time(stored),
+                Some(at("2026-01-02T03:04:05.12Z")),
+                "{stored}"
+            );
         }
         assert_eq!(parse_time("yesterday"), None);
     }
@@ -220,7 +230,11 @@ mod tests {
             last = next;
         }
         assert!(new_id(at("2020-01-01T00:00:00Z"), Some(&last)) > last);
-        assert_eq!(new_id(now, Some("zzz")).len(), 27, "an id of another shape is no reason to fail");
+        assert_eq!(
+            new_id(now, Some("zzz")).len(),
+            27,
+            "an id of another shape is no reason to fail"
+        );
 
         assert_eq!(end(now, None), now);
         assert_eq!(end(now, Some("2026-11-22 11:59:59.5")), now);
@@ -290,7 +304,11 @@ mod tests {
         assert_eq!(kept_names(&[], Full, 2), "");
         assert_eq!(kept_names(&["f1"], Full, 2), "f1");
         assert_eq!(kept_names(&["f1", "f3", "f2"], Full, 2), "f3");
-        assert_eq!(kept_names(&["f1", "?2"], Full, 2), "?2", "unknown kinds count as full");
+        assert_eq!(
+            kept_names(&["f1", "?2"], Full, 2),
+            "?2",
+            "unknown kinds count as full"
+        );
         assert_eq!(kept_names(&["f1", "f2"], Full, 1), "");
         assert_eq!(kept_names(&["f1", "f2"], ResourcesOnly, 2), "f1 f2");
         assert_eq!(kept_names(&["f1", "f2", "f3"], ResourcesOnly, 2), "f2 f3");
@@ -299,7 +317,11 @@ mod tests {
     #[test]
     fn partial_runs_go_with_the_full_runs_they_belong_to() {
         use RunKind::Full;
-        assert_eq!(kept_names(&["p1", "r2", "f3"], Full, 2), "f3 p1 r2", "nothing is over the limit");
+        assert_eq!(
+            kept_names(&["p1", "r2", "f3"], Full, 2),
+            "f3 p1 r2",
+            "nothing is over the limit"
+        );
         assert_eq!(kept_names(&["p1", "f2", "r3", "f4", "p5"], Full, 2), "f4 p5");
         assert_eq!(kept_names(&["f1", "p2"], Full, 1), "");
     }

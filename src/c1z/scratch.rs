@@ -71,7 +71,9 @@ fn sweep(base: &Path) {
 
 fn sweep_one(dir: &Path) {
     // Only opened, never created: without a lock file it is not a finished directory of ours.
-    let Ok(lock) = File::open(dir.join(LOCK)) else { return };
+    let Ok(lock) = File::open(dir.join(LOCK)) else {
+        return;
+    };
     // Asked directly: where locks are not supported, nothing proves that the owner is dead.
     if lock.try_lock().is_ok() && fs::remove_dir_all(dir).is_ok() {
         tracing::debug!("removed the working files of a killed sync");

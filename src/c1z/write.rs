@@ -170,12 +170,7 @@ impl Writer {
     }
 
     /// Up to `limit` resources of a type, of all that were handed over before, after row `after` (0 is the start).
-    pub async fn resources(
-        &self,
-        kind: &str,
-        after: i64,
-        limit: u32,
-    ) -> Result<Vec<StoredResource>, Fault> {
+    pub async fn resources(&self, kind: &str, after: i64, limit: u32) -> Result<Vec<StoredResource>, Fault> {
         let (reply, answer) = oneshot::channel();
         let kind = kind.to_owned();
         self.send(Job::Resources {
@@ -234,7 +229,11 @@ impl Writer {
 }
 
 /// Does the jobs until the last one, or until nobody is left to send any.
-fn work(mut database: Database, mut queue: mpsc::Receiver<Job>, stop: &CancellationToken) -> Result<(), Fault> {
+fn work(
+    mut database: Database,
+    mut queue: mpsc::Receiver<Job>,
+    stop: &CancellationToken,
+) -> Result<(), Fault> {
     while let Some(job) = queue.blocking_recv() {
         if stop.is_cancelled() {
             return Err(cancelled());

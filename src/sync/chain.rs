@@ -84,7 +84,9 @@ pub(super) fn siblings(annotations: &[Any], next: &str) -> Result<Vec<String>, F
     if count > 1 {
         return Err(bad("two lists of page tokens in one answer"));
     }
-    let Some(enqueued) = annotation::<EnqueuePageTokens>(annotations) else { return Ok(Vec::new()) };
+    let Some(enqueued) = annotation::<EnqueuePageTokens>(annotations) else {
+        return Ok(Vec::new());
+    };
     let tokens = enqueued.page_tokens;
     let mut distinct = HashSet::new();
     let total: usize = tokens.iter().map(String::len).sum();
@@ -130,8 +132,14 @@ mod tests {
     fn siblings_start_once() {
         let start = Chain::start(List::ResourceTypes);
         let tokens = |chains: Vec<Chain>| -> Vec<String> { chains.into_iter().map(|c| c.token).collect() };
-        assert_eq!(tokens(start.follow("n".into(), vec!["x".into(), "y".into()]).unwrap()), ["n", "x", "y"]);
-        assert_eq!(tokens(start.follow(String::new(), vec!["x".into(), "z".into()]).unwrap()), ["z"]);
+        assert_eq!(
+            tokens(start.follow("n".into(), vec!["x".into(), "y".into()]).unwrap()),
+            ["n", "x", "y"]
+        );
+        assert_eq!(
+            tokens(start.follow(String::new(), vec!["x".into(), "z".into()]).unwrap()),
+            ["z"]
+        );
     }
 
     #[test]

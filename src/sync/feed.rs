@@ -57,7 +57,9 @@ impl<'a> Feed<'a> {
                 self.batch = batch.into();
                 continue;
             }
-            let Some(kind) = self.types.next() else { return Ok(None) };
+            let Some(kind) = self.types.next() else {
+                return Ok(None);
+            };
             match self.step.listing(kind) {
                 Listing::ByType => return Ok(self.step.list(Of::Type(kind.id.clone())).map(Chain::start)),
                 Listing::ByResource => self.reading = Some((&kind.id, 0)),

@@ -105,14 +105,7 @@ impl Syncer {
             Scope::Full => RunKind::Full,
             Scope::ResourcesOnly => RunKind::ResourcesOnly,
         };
-        let writer = Writer::begin(
-            &options.file,
-            &options.tenant,
-            kind,
-            &options.settings,
-            cancel,
-        )
-        .await?;
+        let writer = Writer::begin(&options.file, &options.tenant, kind, &options.settings, cancel).await?;
         let run_id = writer.run_id().to_owned();
         tracing::debug!(sync_id = %run_id, "started a run");
 
@@ -158,7 +151,9 @@ impl Syncer {
     async fn clean_up(&self, run_id: &str) {
         match tokio::time::timeout(CLEANUP, self.source.cleanup(run_id)).await {
             Ok(Ok(())) => {}
-            Ok(Err(fault)) => tracing::warn!(error = ?fault, "the connector could not clean up after the sync"),
+            Ok(Err(fault)) => {
+                tracing::warn!(error = ?fault, "the connector could not clean up after the sync")
+            }
             Err(_) => tracing::warn!("the connector did not clean up after the sync in time"),
         }
     }

@@ -71,7 +71,9 @@ impl List {
                 Ok(page) => return Ok(page),
                 Err(fault) => fault,
             };
-            let Some(wait) = waits.after(&fault, Timestamp::now()) else { return Err(fault) };
+            let Some(wait) = waits.after(&fault, Timestamp::now()) else {
+                return Err(fault);
+            };
             tracing::warn!(error = ?fault, wait = wait.as_secs_f64(), "retrying operation");
             tokio::time::sleep(wait).await;
         }

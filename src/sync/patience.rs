@@ -55,9 +55,9 @@ impl Waits {
         self.attempts += 1;
         let Patience { step, longest, total } = self.patience;
         let wait = match fault.kind() {
-            FaultKind::RateLimited { until } => {
-                Duration::try_from(until.duration_since(now)).unwrap_or_default().max(step)
-            }
+            FaultKind::RateLimited { until } => Duration::try_from(until.duration_since(now))
+                .unwrap_or_default()
+                .max(step),
             _ => step.saturating_mul(self.attempts),
         }
         .min(longest);
@@ -83,9 +83,14 @@ mod tests {
     fn waits_grow_to_the_cap_and_end() {
         let fault = Fault::unavailable("down");
         let mut waits = Waits::new(Patience::default());
-        let taken: Vec<Duration> = std::iter::from_fn(|| waits.after(&fault, Timestamp::UNIX_EPOCH)).collect();
+        let taken: Vec<Duration> =
+            std::iter::from_fn(|| waits.after(&fault, Timestamp::UNIX_EPOCH)).collect();
         assert_eq!(taken[..3], [secs(1), secs(2), secs(3)]);
-        assert_eq!(*taken.iter().max().unwrap(), secs(41), "1 + 2 + ... + 41 is the last sum within 900 s");
+        assert_eq!(
+            *taken.iter().max().unwrap(),
+            secs(41),
+            "1 + 2 + ... + 41 is the last sum within 900 s"
+        );
         assert!(taken.iter().sum::<Duration>() <= secs(900));
     }
 
@@ -105,7 +110,11 @@ mod tests {
     #[test]
     fn what_waiting_does_not_mend_is_not_repeated() {
         let mut waits = Waits::new(Patience::default());
-        for fault in [Fault::internal("x"), Fault::corrupt("x"), Fault::new(FaultKind::NotFound, "x")] {
+        for fault in [
+            Fault::internal("x"),
+            Fault::corrupt("x"),
+            Fault::new(FaultKind::NotFound, "x"),
+        ] {
             assert_eq!(waits.after(&fault, Timestamp::UNIX_EPOCH), None);
         }
     }

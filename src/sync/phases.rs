@@ -116,7 +116,9 @@ impl<'a> Collect<'a> {
         tracing::info!("Syncing static entitlements...");
         for kind in &plan.types {
             let mut templates = Vec::new();
-            let list = List::StaticEntitlements { kind: kind.id.clone() };
+            let list = List::StaticEntitlements {
+                kind: kind.id.clone(),
+            };
             for rows in self.whole(list).await? {
                 if let Rows::Entitlements(list) = rows {
                     templates.extend(list);
@@ -138,7 +140,11 @@ impl<'a> Collect<'a> {
             after = last.row;
             let entitlements = batch
                 .iter()
-                .flat_map(|stored| templates.iter().map(|template| instantiate(template, &stored.resource)))
+                .flat_map(|stored| {
+                    templates
+                        .iter()
+                        .map(|template| instantiate(template, &stored.resource))
+                })
                 .collect::<Result<Vec<_>, Fault>>()?;
             made += entitlements.len() as u64;
             self.writer.put(Rows::Entitlements(entitlements)).await?;
@@ -211,9 +217,14 @@ impl<'a> Collect<'a> {
 
     async fn page(&self, chain: &Chain) -> Result<super::page::Page, Fault> {
         let list = &chain.listed.list;
-        list.page(self.source, self.writer.run_id(), &chain.token, self.options.patience)
-            .await
-            .map_err(|fault| fault.context(list.name()))
+        list.page(
+            self.source,
+            self.writer.run_id(),
+            &chain.token,
+            self.options.patience,
+        )
+        .await
+        .map_err(|fault| fault.context(list.name()))
     }
 
     /// Checks the rows of a page and leaves out those of types that are not synced.
@@ -292,7 +303,10 @@ impl<'a> Collect<'a> {
         let due = now.reported.is_none_or(|last| last.elapsed() >= REPORT_EVERY);
         if due && matches!(list, List::Entitlements(_) | List::Grants(_)) {
             now.reported = Some(Instant::now());
-            now.report(list, by_resource.then(|| resources.get(kind).copied().unwrap_or(0)));
+            now.report(
+                list,
+                by_resource.then(|| resources.get(kind).copied().unwrap_or(0)),
+            );
         }
         let total = now.rows;
         drop(state);
@@ -301,19 +315,31 @@ impl<'a> Collect<'a> {
 
     fn step_done(&self, step: Step, plan: &Plan) -> Result<(), Fault> {
         let state = self.state();
-        for kind in plan.types.iter().filter(|kind| step.listing(kind) != Listing::Skipped) {
+        for kind in plan
+            .types
+            .iter()
+            .filter(|kind| step.listing(kind) != Listing::Skipped)
+        {
             let total = state.resources.get(&kind.id).copied().unwrap_or(0);
             let rows = state.current.get(&kind.id).map_or(0, |current| current.rows);
             let resource_type_id = kind.id.as_str();
             match step {
                 Step::Resources => tracing::info!(resource_type_id, count = total, "Synced resources"),
                 Step::Entitlements => {
-                    tracing::info!(resource_type_id, count = total, total, rows, "Synced entitlements");
+                    tracing::info!(
+                        resource_type_id,
+                        count = total,
+                        total,
+                        rows,
+                        "Synced entitlements"
+                    );
                 }
                 Step::Grants => tracing::info!(resource_type_id, count = total, total, rows, "Synced grants"),
             }
         }
-        let Tally { vanished, visited, .. } = state.tally;
+        let Tally {
+            vanished, visited, ..
+        } = state.tally;
         if vanished > VANISHED_TOLERATED && vanished > visited / VANISHED_ONE_IN {
             return Err(Fault::corrupt(format!(
                 "{vanished} of {visited} resources were gone when their access was asked for"
@@ -339,10 +365,24 @@ impl Current {
         let percent_complete = total.map(|total| self.resources_done as f64 * 100.0 / total.max(1) as f64);
         match list {
             List::Grants(_) => {
-                tracing::info!(resource_type_id, rows, synced, total, percent_complete, "Syncing grants");
+                tracing::info!(
+                    resource_type_id,
+                    rows,
+                    synced,
+                    total,
+                    percent_complete,
+                    "Syncing grants"
+                );
             }
             _ => {
-                tracing::info!(resource_type_id, rows, synced, total, percent_complete, "Syncing entitlements");
+                tracing::info!(
+                    resource_type_id,
+                    rows,
+                    synced,
+                    total,
+                    percent_complete,
+                    "Syncing entitlements"
+                );
             }
         }
     }
@@ -361,7 +401,10 @@ fn refuse_dangling(dangling: &Dangling) -> Result<(), Fault> {
     } = dangling;
     let parts = [
         (resources_without_type, "resources of an unknown type"),
-        (entitlements_without_resource, "entitlements on an unknown resource"),
+        (
+            entitlements_without_resource,
+            "entitlements on an unknown resource",
+        ),
         (grants_without_entitlement, "grants of an unknown entitlement"),
         (grants_without_principal, "grants to an unknown principal"),
     ];
@@ -370,6 +413,8 @@ fn refuse_dangling(dangling: &Dangling) -> Result<(), Fault> {
         .filter(|(count, _)| **count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    Err(Fault::corrupt(format!("the listing contradicts itself: {}", found.join(", ")))
-        .advise("the tenant was probably changed during the sync; sync again"))
+    Err(
+        Fault::corrupt(format!("the listing contradicts itself: {}", found.join(", ")))
+            .advise("the tenant was probably changed during the sync; sync again"),
+    )
 }

@@ -41,15 +41,20 @@ pub(super) struct Plan {
 
 impl Plan {
     /// A plan for the `listed` types, or those of them that are `wanted` if any are named. Also answers the rows to store.
-    pub(super) fn new(listed: Vec<ResourceType>, wanted: &[String]) -> Result<(Self, Vec<ResourceType>), Fault> {
+    pub(super) fn new(
+        listed: Vec<ResourceType>,
+        wanted: &[String],
+    ) -> Result<(Self, Vec<ResourceType>), Fault> {
         let listed = latest_by_id(listed)?;
         if let Some(unknown) = wanted
             .iter()
             .find(|id| listed.iter().all(|known| known.id != **id))
         {
             let known: Vec<&str> = listed.iter().map(|known| known.id.as_str()).collect();
-            return Err(Fault::invalid(format!("there is no resource type {unknown:?} to sync"))
-                .advise(format!("known types: {}", known.join(", "))));
+            return Err(
+                Fault::invalid(format!("there is no resource type {unknown:?} to sync"))
+                    .advise(format!("known types: {}", known.join(", "))),
+            );
         }
         let selected: Vec<ResourceType> = listed
             .into_iter()
@@ -110,7 +115,9 @@ fn latest_by_id(listed: Vec<ResourceType>) -> Result<Vec<ResourceType>, Fault> {
     let mut types: Vec<ResourceType> = Vec::with_capacity(listed.len());
     for kind in listed {
         if kind.id.is_empty() {
-            return Err(Fault::corrupt("the connector listed a resource type without an id"));
+            return Err(Fault::corrupt(
+                "the connector listed a resource type without an id",
+            ));
         }
         match places.get(&kind.id).and_then(|place| types.get_mut(*place)) {
             Some(earlier) => *earlier = kind,
@@ -154,11 +161,19 @@ mod tests {
         assert_eq!(listings(vec![pack(&SkipEntitlements {})]), (Skipped, ByResource));
         assert_eq!(listings(vec![pack(&TypeScopedGrants {})]), (ByResource, ByType));
         assert_eq!(
-            listings(vec![both(), pack(&TypeScopedGrants {}), pack(&TypeScopedEntitlements {})]),
+            listings(vec![
+                both(),
+                pack(&TypeScopedGrants {}),
+                pack(&TypeScopedEntitlements {})
+            ]),
             (ByType, ByType),
             "the marker wins"
         );
-        assert_eq!(listings(vec![pack(&SkipGrants {})]), (ByResource, ByResource), "no effect on types");
+        assert_eq!(
+            listings(vec![pack(&SkipGrants {})]),
+            (ByResource, ByResource),
+            "no effect on types"
+        );
         let resource = |annotations| Resource {
             annotations,
             ..Resource::default()
@@ -177,8 +192,13 @@ mod tests {
         let (plan, rows) = Plan::new(listed(), &["role".into()]).unwrap();
         assert_eq!(rows.len(), 1);
         assert!(plan.covers("role") && !plan.covers("user"));
-        let fault = Plan::new(listed(), &["role".into(), "rule".into()]).err().unwrap();
-        assert_eq!(fault.to_string(), "there is no resource type \"rule\" to sync; known types: user, role");
+        let fault = Plan::new(listed(), &["role".into(), "rule".into()])
+            .err()
+            .unwrap();
+        assert_eq!(
+            fault.to_string(),
+            "there is no resource type \"rule\" to sync; known types: user, role"
+        );
     }
 
     #[test]

@@ -13,14 +13,21 @@ use super::plan::{Plan, TypePlan};
 pub(super) fn check_resource(resource: &Resource, kind: &TypePlan) -> Result<(), Fault> {
     let id = complete(resource.id.as_ref()).ok_or_else(|| bad("a resource without a complete id"))?;
     if id.resource_type != kind.id {
-        return Err(bad(&format!("a resource of type {} among those of type {}", id.resource_type, kind.id)));
+        return Err(bad(&format!(
+            "a resource of type {} among those of type {}",
+            id.resource_type, kind.id
+        )));
     }
     if resource.annotations.iter().any(is::<BatonId>) {
         return Err(bad("a resource with the reserved annotation BatonID"));
     }
     for expected in &kind.traits {
         if !carries(resource, *expected) {
-            return Err(bad(&format!("a {} without its trait {}", kind.id, expected.as_str_name())));
+            return Err(bad(&format!(
+                "a {} without its trait {}",
+                kind.id,
+                expected.as_str_name()
+            )));
         }
     }
     Ok(())
@@ -56,8 +63,8 @@ pub(super) fn admit_grant(grant: &mut Grant, plan: &Plan) -> Result<bool, Fault>
         .ok_or_else(|| bad("a grant without an entitlement id"))?;
     let on = resource_id(entitlement.resource.as_ref())
         .ok_or_else(|| bad("a grant without a complete resource id of its entitlement"))?;
-    let holder =
-        resource_id(grant.principal.as_ref()).ok_or_else(|| bad("a grant without a complete principal id"))?;
+    let holder = resource_id(grant.principal.as_ref())
+        .ok_or_else(|| bad("a grant without a complete principal id"))?;
     let admitted = plan.covers(&on.resource_type) && plan.covers(&holder.resource_type);
     if grant.id.is_empty() {
         grant.id = format!("{}:{}:{}", entitlement.id, holder.resource_type, holder.resource);
@@ -71,7 +78,13 @@ pub(super) fn instantiate(template: &Entitlement, resource: &Resource) -> Result
         return Err(bad("a static entitlement without a slug"));
     }
     let id = complete(resource.id.as_ref()).ok_or_else(|| Fault::internal("a stored resource has no id"))?;
-    let or = |text: &str, fallback: &str| if text.is_empty() { fallback.to_owned() } else { text.to_owned() };
+    let or = |text: &str, fallback: &str| {
+        if text.is_empty() {
+            fallback.to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
     Ok(Entitlement {
         id: format!("{}:{}:{}", id.resource_type, id.resource, template.slug),
         display_name: or(&template.display_name, &resource.display_name),
@@ -141,13 +154,23 @@ mod tests {
     #[test]
     fn a_resource_must_be_what_was_asked_for() {
         let plan = plan(&[]);
-        let [user, license] = plan.types.as_slice() else { panic!("two types") };
+        let [user, license] = plan.types.as_slice() else {
+            panic!("two types")
+        };
         let mut good = resource("user", "1");
-        assert!(check_resource(&good, user).unwrap_err().message().contains("TRAIT_USER"));
+        assert!(
+            check_resource(&good, user)
+                .unwrap_err()
+                .message()
+                .contains("TRAIT_USER")
+        );
         good.annotations.push(pack(&UserTrait::default()));
         assert!(check_resource(&good, user).is_ok());
         assert!(check_resource(&good, license).is_err());
-        assert!(check_resource(&resource("license", "l"), license).is_ok(), "this trait is not insisted on");
+        assert!(
+            check_resource(&resource("license", "l"), license).is_ok(),
+            "this trait is not insisted on"
+        );
         assert!(check_resource(&resource("license", ""), license).is_err());
         assert!(check_resource(&Resource::default(), license).is_err());
         good.annotations.push(pack(&BatonId {}));
@@ -178,8 +201,14 @@ mod tests {
 
     #[test]
     fn a_filter_drops_rows_of_other_types() {
-        assert!(!admit_grant(&mut grant(), &plan(&["license"])).unwrap(), "its holder is not synced");
-        assert!(!admit_grant(&mut grant(), &plan(&["user"])).unwrap(), "its entitlement is not synced");
+        assert!(
+            !admit_grant(&mut grant(), &plan(&["license"])).unwrap(),
+            "its holder is not synced"
+        );
+        assert!(
+            !admit_grant(&mut grant(), &plan(&["user"])).unwrap(),
+            "its entitlement is not synced"
+        );
         let entitlement = grant().entitlement.unwrap();
         assert!(admit_entitlement(&entitlement, &plan(&["license"])).unwrap());
         assert!(!admit_entitlement(&entitlement, &plan(&["user"])).unwrap());
@@ -195,7 +224,10 @@ mod tests {
         };
         let made = instantiate(&template, &resource("user", "7")).unwrap();
         assert_eq!(made.id, "user:7:member");
-        assert_eq!((made.display_name.as_str(), made.description.as_str()), ("shown", "own"));
+        assert_eq!(
+            (made.display_name.as_str(), made.description.as_str()),
+            ("shown", "own")
+        );
         assert_eq!(made.resource.unwrap().id.unwrap().resource, "7");
         assert!(instantiate(&Entitlement::default(), &resource("user", "7")).is_err());
     }
