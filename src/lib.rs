@@ -15,4 +15,6 @@ pub mod config;
 pub mod connector;
 pub mod model;
 pub mod proto;
+pub mod sandbox;
+pub mod server;
 pub mod telemetry;

@@ -1,0 +1,4 @@
+//! What several tests share: an independent reader of c1z files, and tenants to read.
+
+pub mod reader;
+pub mod truth;
