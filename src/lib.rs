@@ -14,3 +14,4 @@ pub mod connector;
 pub mod model;
 pub mod proto;
 pub mod server;
+pub mod snapshot;

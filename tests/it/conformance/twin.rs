@@ -17,12 +17,12 @@ use baton_coupa::proto::connector::resource_types_service_server::{
     ResourceTypesService, ResourceTypesServiceServer,
 };
 use baton_coupa::proto::connector::resources_service_server::{ResourcesService, ResourcesServiceServer};
+use baton_coupa::proto::pack;
 use baton_coupa::proto::ratelimit as rl;
 use baton_coupa::proto::ratelimit::rate_limit_description::Status as Limit;
 use baton_coupa::proto::ratelimit::rate_limiter_service_server::{
     RateLimiterService, RateLimiterServiceServer,
 };
-use baton_coupa::proto::pack;
 use prost::Message as _;
 use prost_types::Any;
 use tokio::net::TcpListener;
@@ -380,6 +380,10 @@ impl State {
             type_url: format!("type.googleapis.com/c1.connector.v2.{name}"),
             value: Vec::new(),
         };
+        if self.upstream == Upstream::Bulky {
+            rows.iter_mut()
+                .for_each(|row| row.description = "x".repeat(900_000));
+        }
         let first = &mut rows[0];
         match self.defect {
             Some(Defect::HugePage) => first.description = "x".repeat(5 << 20),
