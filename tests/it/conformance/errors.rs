@@ -1,6 +1,6 @@
 //! What failures of the tenant look like: PC-15 and 44 to 47.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use baton_coupa::proto;
 use baton_coupa::proto::connector as c1;
@@ -21,14 +21,12 @@ async fn failure<L: Listing>(client: &Client, listing: &L) -> Result<Status, Vio
     }
 }
 
-/// The statuses in which the listings end that read the tenant.
-async fn failures(subject: Subject, upstream: Upstream) -> Result<[Status; 2], Violation> {
+/// Judges the statuses in which the listings end that read the tenant.
+async fn failures(subject: Subject, upstream: Upstream, judge: impl Fn(&Status) -> Verdict) -> Verdict {
     let server = subject.start(upstream).await;
     let client = server.client();
-    Ok([
-        failure(client, &Resources::of("user")).await?,
-        failure(client, &Grants(Scope::Type("group".to_owned()))).await?,
-    ])
+    judge(&failure(client, &Resources::of("user")).await?)?;
+    judge(&failure(client, &Grants(Scope::Type("group".to_owned()))).await?)
 }
 
 fn expect(code: Code, allowed: &[Code], upstream: Upstream) -> Verdict {
@@ -52,28 +50,30 @@ pub(super) async fn pc_15(subject: Subject) -> Verdict {
 }
 
 pub(super) async fn pc_44(subject: Subject) -> Verdict {
-    for status in failures(subject, Upstream::RateLimited).await? {
-        expect(status.code(), &[Code::Unavailable], Upstream::RateLimited)?;
-        let details = tonic_types::Status::decode(status.details())
-            .unwrap_or_default()
-            .details;
-        let Some(limit) = proto::annotation::<c1::RateLimitDescription>(&details) else {
-            return Err(Violation("no RateLimitDescription in the details".to_owned()));
-        };
-        let over = limit.status() == c1::rate_limit_description::Status::Overlimit;
-        ensure(over, || {
-            format!("the detail says {}", limit.status().as_str_name())
-        })?;
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
-        let reset = limit.reset_at.map_or(0, |at| at.seconds);
-        ensure(u64::try_from(reset).is_ok_and(|reset| reset >= now), || {
-            "reset_at is in the past".to_owned()
-        })?;
-    }
-    Ok(())
+    let start = SystemTime::now();
+    failures(subject, Upstream::RateLimited, |status| limited(status, start)).await
+}
+
+/// A rate limit that lasts beyond `start`, when the first call was made.
+fn limited(status: &Status, start: SystemTime) -> Verdict {
+    expect(status.code(), &[Code::Unavailable], Upstream::RateLimited)?;
+    let details = tonic_types::Status::decode(status.details())
+        .unwrap_or_default()
+        .details;
+    let Some(limit) = proto::annotation::<c1::RateLimitDescription>(&details) else {
+        return Err(Violation("no RateLimitDescription in the details".to_owned()));
+    };
+    let over = limit.status() == c1::rate_limit_description::Status::Overlimit;
+    ensure(over, || {
+        format!("the detail says {}", limit.status().as_str_name())
+    })?;
+    let reset = limit.reset_at.unwrap_or_default();
+    let reset = UNIX_EPOCH
+        + Duration::new(
+            u64::try_from(reset.seconds).unwrap_or(0),
+            reset.nanos.unsigned_abs(),
+        );
+    ensure(reset > start, || "reset_at is in the past".to_owned())
 }
 
 pub(super) async fn pc_45(subject: Subject) -> Verdict {
@@ -85,20 +85,21 @@ pub(super) async fn pc_45(subject: Subject) -> Verdict {
         (Upstream::Forbidden, &DENIED),
     ];
     for (upstream, allowed) in table {
-        for status in failures(subject, upstream).await? {
-            expect(status.code(), allowed, upstream)?;
-        }
+        failures(subject, upstream, |status| {
+            expect(status.code(), allowed, upstream)
+        })
+        .await?;
     }
     Ok(())
 }
 
 pub(super) async fn pc_46(subject: Subject) -> Verdict {
-    for status in failures(subject, Upstream::MissingCollection).await? {
+    failures(subject, Upstream::MissingCollection, |status| {
         ensure(status.code() != Code::NotFound, || {
             "a missing collection gives NotFound".to_owned()
-        })?;
-    }
-    Ok(())
+        })
+    })
+    .await
 }
 
 pub(super) async fn pc_47(subject: Subject) -> Verdict {

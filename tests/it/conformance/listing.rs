@@ -11,6 +11,8 @@ use crate::grpc::client::{
 };
 use crate::grpc::harvest::{has, key};
 
+/// A page size that makes lists have pages.
+const SMALL: u32 = 20;
 /// A type that nobody has.
 const UNKNOWN: &str = "unheard-of";
 
@@ -154,7 +156,7 @@ async fn token_lengths(client: &Client) -> Result<Vec<usize>, Violation> {
 
 pub(super) async fn pc_29(subject: Subject) -> Verdict {
     let server = subject.start(Upstream::Healthy).await;
-    let lengths = token_lengths(server.client()).await?;
+    let lengths = token_lengths(&server.client().by(SMALL)).await?;
     ensure(lengths.iter().any(|length| *length > 0), || {
         "no listing has a second page".to_owned()
     })?;
@@ -183,12 +185,13 @@ async fn replay<L: Listing>(
     listing: &L,
     id: impl Fn(&L::Row) -> String,
 ) -> Verdict {
-    let chain = old.client().chain(listing, "", SYNC).await?;
+    let (old, fresh) = (old.client().by(SMALL), fresh.client().by(SMALL));
+    let chain = old.chain(listing, "", SYNC).await?;
+    ensure(!chain.tokens.is_empty(), || "no token to replay".to_owned())?;
     for token in &chain.tokens {
         let rest = |rows: &[L::Row]| rows.iter().map(&id).collect::<BTreeSet<_>>();
-        let here = old.client().chain(listing, token, SYNC).await?.rows;
+        let here = old.chain(listing, token, SYNC).await?.rows;
         let there = fresh
-            .client()
             .chain(listing, token, SYNC)
             .await
             .map_err(|trouble| format!("a fresh server refuses the token: {trouble}"))?

@@ -133,7 +133,7 @@ pub(super) fn grants(kind: &str) -> Vec<c1::Grant> {
                 annotations: vec![expandable(&["group:1:member"])],
                 ..grant(kind, "1", "member", ("group", "1"))
             },
-            to("2", "member", "5"),
+            to("2", "member", "1"),
         ],
         "seat" => vec![
             to("basic", "assigned", "1"),

@@ -380,6 +380,10 @@ impl State {
             type_url: format!("type.googleapis.com/c1.connector.v2.{name}"),
             value: Vec::new(),
         };
+        if self.upstream == Upstream::Bulky {
+            rows.iter_mut()
+                .for_each(|row| row.description = "x".repeat(900_000));
+        }
         let first = &mut rows[0];
         match self.defect {
             Some(Defect::HugePage) => first.description = "x".repeat(5 << 20),

@@ -32,6 +32,8 @@ const ENDLESS: usize = 5_000;
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) channel: Channel,
+    /// Rows per page that chains ask for. The syncer sends 0.
+    size: u32,
 }
 
 impl Client {
@@ -40,6 +42,7 @@ impl Client {
         let endpoint = Endpoint::from_shared(format!("http://{addr}")).unwrap();
         Self {
             channel: endpoint.connect_lazy(),
+            size: 0,
         }
     }
 
@@ -59,7 +62,15 @@ impl Client {
         let channel = Endpoint::from_static("http://localhost")
             .connect_with_connector(connector)
             .await?;
-        Ok(Self { channel })
+        Ok(Self { channel, size: 0 })
+    }
+
+    /// The same connection, asking for small pages.
+    pub(crate) fn by(&self, size: u32) -> Self {
+        Self {
+            channel: self.channel.clone(),
+            size,
+        }
     }
 
     pub(crate) fn connector(&self) -> ConnectorServiceClient<Channel> {
@@ -116,11 +127,17 @@ impl Client {
         let mut starts = vec![token.to_owned()];
         while let Some(mut token) = starts.pop() {
             loop {
-                let page = listing.page(self, &Ask::of(&token, sync)).await?;
+                let ask = Ask {
+                    token: &token,
+                    sync,
+                    size: self.size,
+                };
+                let page = listing.page(self, &ask).await?;
                 if chain.pages == ENDLESS {
                     return Err(Trouble::Stuck(format!("no end after {ENDLESS} pages")));
                 }
                 chain.pages += 1;
+                chain.bytes += page.bytes;
                 chain.largest = chain.largest.max(page.bytes);
                 chain.rows.extend(page.rows);
                 if let Some(more) = baton_coupa::proto::annotation::<c1::EnqueuePageTokens>(&page.notes) {
@@ -172,7 +189,9 @@ pub(crate) struct Chain<T> {
     /// Annotations of the responses.
     pub(crate) notes: Vec<Any>,
     pub(crate) pages: usize,
-    /// Bytes of the largest response.
+    /// Bytes of all responses.
+    pub(crate) bytes: usize,
+    /// Bytes of the largest one.
     pub(crate) largest: usize,
     pub(crate) longest_token: usize,
 }
@@ -184,6 +203,7 @@ impl<T> Default for Chain<T> {
             tokens: Vec::new(),
             notes: Vec::new(),
             pages: 0,
+            bytes: 0,
             largest: 0,
             longest_token: 0,
         }
@@ -194,7 +214,6 @@ impl<T> Default for Chain<T> {
 pub(crate) struct Ask<'a> {
     pub(crate) token: &'a str,
     pub(crate) sync: &'a str,
-    /// The syncer always sends 0.
     pub(crate) size: u32,
 }
 

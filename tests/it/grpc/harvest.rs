@@ -44,7 +44,9 @@ pub(crate) struct Harvest {
     pub(crate) grants: Vec<c1::Grant>,
     /// Annotations of every response.
     pub(crate) notes: Vec<Any>,
-    /// Bytes of the largest response.
+    /// Bytes of all responses.
+    pub(crate) bytes: usize,
+    /// Bytes of the largest one.
     pub(crate) largest: usize,
 }
 
@@ -83,6 +85,7 @@ pub(crate) async fn sync(client: &Client, sync: &str, workers: usize) -> Result<
 impl Harvest {
     fn note<T>(&mut self, chain: Chain<T>) -> Vec<T> {
         self.notes.extend(chain.notes);
+        self.bytes += chain.bytes;
         self.largest = self.largest.max(chain.largest);
         chain.rows
     }

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use baton_coupa::connector::Connector;
+use baton_coupa::connector::{Connector, ConnectorConfig};
 use baton_coupa::model::fault::Fault;
 use baton_coupa::server::{Server, ServerConfig, ServerOptions};
+use baton_coupa::snapshot::SnapshotConfig;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -20,9 +22,16 @@ pub(crate) fn any_port() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-/// A connector over `tenant` with default settings.
+/// A connector over `tenant` with default settings, except that it does not pause long before it tries again.
 pub(crate) fn connector(tenant: Arc<Memory>) -> Arc<Connector> {
-    Arc::new(Connector::new(tenant, Arc::new(Forgetful)))
+    let config = ConnectorConfig {
+        snapshot: SnapshotConfig {
+            pause: Duration::from_millis(20),
+            ..SnapshotConfig::default()
+        },
+        ..ConnectorConfig::default()
+    };
+    Arc::new(Connector::new(tenant, Arc::new(Forgetful), config))
 }
 
 /// A server in this process, stopped when dropped.

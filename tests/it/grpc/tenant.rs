@@ -56,7 +56,7 @@ impl Upstream {
             Self::Broken => Fault::unavailable("Coupa answers 500"),
             Self::RateLimited => {
                 let until = Timestamp::now()
-                    .saturating_add(SignedDuration::from_secs(30))
+                    .saturating_add(SignedDuration::from_secs(2))
                     .unwrap();
                 Fault::new(FaultKind::RateLimited { until }, "Coupa asks to wait")
             }
@@ -192,7 +192,12 @@ fn group_id(number: u64) -> GroupId {
 impl Reader {
     fn everybody(&self) -> Vec<User> {
         let latecomer = u64::from(self.grown.load(Ordering::SeqCst));
-        (0..USERS + latecomer).map(|n| self.person(n)).collect()
+        let users = if self.upstream == Upstream::Bulky {
+            3 * USERS
+        } else {
+            USERS
+        };
+        (0..users + latecomer).map(|n| self.person(n)).collect()
     }
 
     fn person(&self, n: u64) -> User {
