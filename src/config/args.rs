@@ -312,6 +312,9 @@ fn explain(error: &clap::Error) -> Problem {
         | ErrorKind::NoEquals => {
             Problem::NoValue(argument.split([' ', '=']).next().unwrap_or_default().to_owned())
         }
+        ErrorKind::TooManyValues => {
+            Problem::Usage(format!("flag takes no value: {}", argument.trim_end_matches('.')))
+        }
         ErrorKind::InvalidUtf8 => Problem::Usage("an argument is not valid UTF-8".to_owned()),
         _ => Problem::Usage("the command line cannot be understood; see --help".to_owned()),
     }

@@ -84,7 +84,7 @@ pub(super) fn resolve(
     verb: Verb,
     flags: &Flags,
     env: &impl Fn(&str) -> Option<OsString>,
-    file: &ConfigFile,
+    file: Option<&ConfigFile>,
     problems: &mut Vec<Problem>,
 ) -> Values {
     let mut entries = BTreeMap::new();
@@ -122,7 +122,7 @@ fn written(
     verb: Verb,
     flags: &Flags,
     env: &impl Fn(&str) -> Option<OsString>,
-    file: &ConfigFile,
+    file: Option<&ConfigFile>,
 ) -> Option<Result<Value, Wrong>> {
     let texts = flags.get(setting.name);
     if !setting.kind.is_list() {
@@ -157,7 +157,7 @@ fn below(
     setting: &Setting,
     verb: Verb,
     env: &impl Fn(&str) -> Option<OsString>,
-    file: &ConfigFile,
+    file: Option<&ConfigFile>,
 ) -> Option<Result<Value, Wrong>> {
     for name in setting.names_on(verb) {
         let variable = variable(name);
@@ -170,7 +170,7 @@ fn below(
         }
     }
     for name in setting.names_on(verb) {
-        let Some((node, place)) = file.entries.get(name) else {
+        let Some((node, place)) = file.and_then(|file| file.entries.get(name)) else {
             continue;
         };
         let value = match node {

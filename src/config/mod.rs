@@ -20,8 +20,7 @@ use std::path::Path;
 
 use clap_complete::Shell;
 
-use self::args::Request;
-use self::file::ConfigFile;
+use self::args::{Flags, Request};
 use self::settings::Reader;
 use crate::telemetry::LogConfig;
 
@@ -76,41 +75,14 @@ pub fn load(
     env: &impl Fn(&str) -> Option<OsString>,
     directory: &Path,
 ) -> Result<Invocation, ConfigErrors> {
-    let (request, mut problems) = args::parse(args);
-    let mut warnings = Vec::new();
+    let (request, problems) = args::parse(args);
+    let mut found = ConfigErrors {
+        problems,
+        warnings: Vec::new(),
+    };
     let printed = |command| (command, LogConfig::default());
     let asked = request.map(|request| match request {
-        Request::Run(verb, flags) => {
-            let read = file::read(env(file::VARIABLE), directory);
-            let is_read = read.is_ok();
-            let file = read.unwrap_or_else(|problem| {
-                problems.push(problem);
-                ConfigFile::default()
-            });
-            warnings.extend(layers::unknown_keys(&file));
-            let mut wrong = Vec::new();
-            let values = layers::resolve(verb, &flags, env, &file, &mut wrong);
-            // What a broken file would have said is unknown; only its own problem counts then.
-            if is_read {
-                problems.extend(layers::missing(verb, &values));
-            }
-            problems.append(&mut wrong);
-            problems.extend(layers::broken_rules(&values));
-            layers::dispose(verb, &values, &mut problems, &mut warnings);
-            let mut reader = Reader {
-                values: &values,
-                directory,
-                env,
-                problems: &mut problems,
-            };
-            let log = reader.log();
-            let command = match verb {
-                Verb::Sync => Command::Sync(reader.sync()),
-                Verb::Serve => Command::Serve(reader.serve()),
-                Verb::Sandbox => Command::Sandbox(reader.sandbox()),
-            };
-            (command, log)
-        }
+        Request::Run(verb, flags) => settle(verb, &flags, env, directory, &mut found),
         Request::Capabilities => printed(Command::Capabilities),
         Request::Config => printed(Command::Config),
         Request::Completion(shell) => printed(Command::Completion(shell)),
@@ -118,11 +90,48 @@ pub fn load(
         Request::Version => printed(Command::Version),
     });
     match asked {
-        Some((command, log)) if problems.is_empty() => Ok(Invocation {
+        Some((command, log)) if found.problems.is_empty() => Ok(Invocation {
             command,
             log,
-            warnings,
+            warnings: found.warnings,
         }),
-        _ => Err(ConfigErrors { problems, warnings }),
+        _ => Err(found),
     }
+}
+
+/// The settings of a command that runs something. What is wrong goes to `found`, and the settings are not to be used then.
+fn settle(
+    verb: Verb,
+    flags: &Flags,
+    env: &impl Fn(&str) -> Option<OsString>,
+    directory: &Path,
+    found: &mut ConfigErrors,
+) -> (Command, LogConfig) {
+    let ConfigErrors { problems, warnings } = found;
+    let file = file::read(env(file::VARIABLE), directory)
+        .map_err(|problem| problems.push(problem))
+        .ok();
+    let mut wrong = Vec::new();
+    let values = layers::resolve(verb, flags, env, file.as_ref(), &mut wrong);
+    // What a broken file would have said is unknown; only its own problem counts then.
+    if let Some(file) = &file {
+        warnings.extend(layers::unknown_keys(file));
+        problems.extend(layers::missing(verb, &values));
+    }
+    problems.append(&mut wrong);
+    problems.extend(layers::broken_rules(&values));
+    layers::dispose(verb, &values, problems, warnings);
+    let mut reader = Reader {
+        values: &values,
+        directory,
+        env,
+        problems,
+    };
+    let log = reader.log();
+    let command = match verb {
+        Verb::Sync => Command::Sync(reader.sync()),
+        Verb::Serve => Command::Serve(reader.serve()),
+        Verb::Sandbox => Command::Sandbox(reader.sandbox()),
+    };
+    (command, log)
 }

@@ -355,6 +355,7 @@ fn words_that_do_not_exist_are_told_in_the_ecosystems_words() {
             "completion tcsh",
             r#"unknown command "tcsh" for "baton-coupa completion""#,
         ),
+        ("--help=yes", "flag takes no value: --help"),
         ("--sandbox --file", "flag needs an argument: --file"),
         ("--sandbox -f", "flag needs an argument: --file"),
         (
