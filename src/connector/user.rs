@@ -93,21 +93,39 @@ fn display_name(account: &Account) -> String {
     name(shown.as_deref().unwrap_or(&account.login))
 }
 
-/// The address, where it can be one; otherwise it stays in the profile only.
+/// The address, where it is one by the protocol's rule; otherwise it stays in the profile only.
 fn emails(account: &Account) -> Vec<user_trait::Email> {
-    let plausible = |address: &&str| {
-        let parts = address.rsplit_once('@');
-        parts.is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
-            && !address.chars().any(|c| c.is_whitespace() || c.is_control())
-    };
-    let address = account.email.as_deref().map(str::trim).filter(plausible);
-    address
+    let address = account.email.as_deref().map(str::trim);
+    let valid = address.filter(|address| is_address(address));
+    valid
         .map(|address| user_trait::Email {
-            address: value(address),
+            address: address.to_owned(),
             is_primary: true,
         })
         .into_iter()
         .collect()
+}
+
+/// The platform validates addresses: lengths as in RFC 5321, a host name behind the last `@`, nothing that needs quoting before it.
+fn is_address(text: &str) -> bool {
+    let Some((user, host)) = text.rsplit_once('@') else {
+        return false;
+    };
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"()<>[]:;@\\,\"".contains(c);
+    let dots = !user.starts_with('.') && !user.ends_with('.') && !user.contains("..");
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 254
+        && (1..=64).contains(&user.len())
+        && user.chars().all(plain)
+        && dots
+        && host.split('.').all(label)
 }
 
 const fn account_type(class: AccountClass) -> user_trait::AccountType {
@@ -220,9 +238,32 @@ mod tests {
     #[test]
     fn doubtful_values_are_left_out() {
         let mut account = account();
-        for odd in ["nobody", "@example.com", "a@", "a b@example.com", ""] {
+        let long = format!("{}@example.com", "a".repeat(65));
+        let odd = [
+            "nobody",
+            "@example.com",
+            "a@",
+            "a b@example.com",
+            "",
+            "a@b@example.com",
+            "a..b@example.com",
+            "a@-example.com",
+            "Anna <a@example.com>",
+            "a@exämple.com",
+            &long,
+        ];
+        for odd in odd {
             account.email = Some(odd.into());
             assert!(user_of(&account).1.emails.is_empty(), "{odd}");
+        }
+        for good in [
+            "o'brien+coupa@mail.example.co",
+            "  anna@example.com ",
+            "a@localhost",
+            "zoë@example.com",
+        ] {
+            account.email = Some(good.into());
+            assert_eq!(user_of(&account).1.emails[0].address, good.trim());
         }
         account.authentication_method = Some("ldap".into());
         assert!(user_of(&account).1.sso_status.is_none());
