@@ -27,6 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Go peers match annotations by type URL, so the domain is part of the contract.
     prost.enable_type_names();
     prost.type_name_domain(["."], "type.googleapis.com");
+    // Stored rows are compared byte by byte, so equal messages must encode to equal bytes: maps in key order.
+    prost.btree_map(["."]);
     tonic_prost_build::configure()
         .build_client(true)
         .build_server(true)

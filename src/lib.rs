@@ -10,7 +10,17 @@
 //!
 //! `app` composes the parts once; `sandbox` is the outside world for trials and tests and shares nothing with the rest.
 
+pub mod app;
+pub mod c1z;
+pub mod cli;
+pub mod config;
 pub mod connector;
 pub mod coupa;
 pub mod model;
 pub mod proto;
+pub mod sandbox;
+pub mod server;
+pub mod snapshot;
+pub mod state;
+pub mod sync;
+pub mod telemetry;

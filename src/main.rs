@@ -1,2 +1,70 @@
-//! Entry point.
-fn main() {}
+//! Parse, install the TLS provider, dispatch, and turn the outcome into an exit code.
+
+use std::env;
+use std::process::ExitCode;
+
+use baton_coupa::cli::exit;
+use baton_coupa::cli::progress::Progress;
+use baton_coupa::config::{self, Invocation};
+use baton_coupa::model::fault::Fault;
+use baton_coupa::telemetry::{self, Format};
+use baton_coupa::{app, config::Command};
+
+fn main() -> ExitCode {
+    // One provider for the whole process; a second call could only fail because it is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let directory = env::current_dir().unwrap_or_default();
+    let invocation = match config::load(env::args_os(), &|name| env::var_os(name), &directory) {
+        Ok(invocation) => invocation,
+        Err(errors) => {
+            say(&errors);
+            return ExitCode::from(exit::USAGE);
+        }
+    };
+    match run(invocation) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            say(&fault);
+            ExitCode::from(exit::code(&fault))
+        }
+    }
+}
+
+fn run(invocation: Invocation) -> Result<(), Fault> {
+    let progress = if watched(&invocation) {
+        Progress::on_stderr()
+    } else {
+        Progress::hidden()
+    };
+    telemetry::install(&invocation.log, &progress.bars())
+        .map_err(|error| Fault::invalid(error.to_string()))?;
+    for warning in &invocation.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::internal("cannot start the runtime").because(error))?;
+    let outcome = runtime.block_on(app::run(invocation.command, &progress));
+    progress.finish();
+    if let Err(fault) = &outcome {
+        tracing::error!(error = ?fault, "failed");
+    }
+    outcome
+}
+
+/// Progress is drawn where a person watches: a sync, a terminal, logs in the console form.
+fn watched(invocation: &Invocation) -> bool {
+    use std::io::IsTerminal as _;
+    matches!(invocation.command, Command::Sync(_))
+        && std::io::stderr().is_terminal()
+        && invocation.log.format() == Format::Console
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the one line that tells a person why the program ended"
+)]
+fn say(error: &impl std::fmt::Display) {
+    eprintln!("{error}");
+}

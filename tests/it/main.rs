@@ -1,1 +1,16 @@
-//! Integration tests.
+//! Integration tests: one binary, modules named by what they prove.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod architecture;
+mod conformance;
+mod grpc;
+mod program;
+mod support;
+mod truth;

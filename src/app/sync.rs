@@ -1,0 +1,148 @@
+//! One sync into a file, with progress and a summary for a person at a terminal.
+
+use std::io::IsTerminal as _;
+use std::num::NonZeroUsize;
+use std::{env, io, thread};
+
+use super::baselines::PreviousFile;
+use super::{signals, tenant};
+use crate::c1z;
+use crate::cli::progress::Progress;
+use crate::cli::summary::{Row, Summary};
+use crate::config::{SyncSettings, Workers};
+use crate::connector::Connector;
+use crate::model::fault::Fault;
+use crate::snapshot::{Served, SnapshotReport};
+use crate::sync::{self, Patience, Phase, Scope, SyncOptions, SyncSummary, Syncer};
+
+pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(), Fault> {
+    let stop = signals::cancelled_by_signal()?;
+    let mut files = c1z::Settings::from_env(|name| env::var(name).ok())?;
+    if let Some(dir) = &settings.tenant.temp_dir {
+        files.temp_dir.clone_from(dir);
+    }
+    let previous = |key: &str| {
+        Some(PreviousFile {
+            path: settings.file.clone(),
+            tenant: key.to_owned(),
+            settings: files.clone(),
+        })
+    };
+    let composed = tenant::compose(&settings.tenant, previous).await?;
+    let options = SyncOptions {
+        file: settings.file,
+        tenant: composed.key.clone(),
+        scope: if settings.skip_entitlements_and_grants {
+            Scope::ResourcesOnly
+        } else {
+            Scope::Full
+        },
+        resource_types: settings.resource_types,
+        workers: workers(settings.workers),
+        settings: files,
+        patience: Patience::default(),
+    };
+    let outcome = Syncer::new(composed.connector.clone(), options)
+        .run(&stop, &Watched(progress))
+        .await;
+    progress.finish();
+    let done = outcome?;
+    if io::stderr().is_terminal() {
+        #[expect(
+            clippy::print_stderr,
+            reason = "the summary is for the person at the terminal, not a log line"
+        )]
+        {
+            eprint!("{}", summary(&composed.connector, done).render());
+        }
+    }
+    Ok(())
+}
+
+/// Side-by-side calls; the ecosystem's automatic choice is the number of cores, at most 4.
+fn workers(workers: Workers) -> NonZeroUsize {
+    let auto =
+        || thread::available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(MOST_AUTOMATIC));
+    match workers {
+        Workers::Sequential => NonZeroUsize::MIN,
+        Workers::Auto => auto(),
+        Workers::Exactly(number) => NonZeroUsize::try_from(number).unwrap_or(NonZeroUsize::MIN),
+    }
+}
+
+const MOST_AUTOMATIC: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+
+/// Shows a sync's progress on the line of the terminal.
+struct Watched<'a>(&'a Progress);
+
+impl sync::Progress for Watched<'_> {
+    fn phase(&self, phase: Phase) {
+        self.0.report(title(phase), 0, None);
+    }
+
+    fn rows(&self, phase: Phase, resource_type: &str, total: u64) {
+        self.0
+            .report(&format!("{} of type {resource_type}", title(phase)), total, None);
+    }
+}
+
+const fn title(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Validate => "checking access",
+        Phase::ResourceTypes => "resource types",
+        Phase::Resources => "resources",
+        Phase::StaticEntitlements | Phase::Entitlements => "entitlements",
+        Phase::Grants => "grants",
+        Phase::Check => "checking references",
+        Phase::Save => "writing the file",
+    }
+}
+
+fn summary(connector: &Connector, done: SyncSummary) -> Summary {
+    let mut written: Vec<Row> = done
+        .stats
+        .resources_by_resource_type
+        .iter()
+        .map(|(name, count)| Row {
+            name: format!("{name}s"),
+            count: *count,
+        })
+        .collect();
+    written.push(Row {
+        name: "entitlements".to_owned(),
+        count: done.stats.entitlements,
+    });
+    written.push(Row {
+        name: "grants".to_owned(),
+        count: done.stats.grants,
+    });
+    let report = connector.report(&done.run_id);
+    Summary {
+        written,
+        seats: report.iter().flat_map(seats).collect(),
+        left_out: report.iter().flat_map(left_out).collect(),
+        usage: connector.usage(),
+        elapsed: done.elapsed,
+        file: done.saved.path,
+    }
+}
+
+fn seats(report: &SnapshotReport) -> Vec<Row> {
+    report
+        .licenses
+        .iter()
+        .map(|(name, count)| Row {
+            name: name.to_string(),
+            count: *count,
+        })
+        .collect()
+}
+
+fn left_out(report: &SnapshotReport) -> Vec<(crate::model::tenant::AccountClass, u64)> {
+    report
+        .users
+        .iter()
+        .filter(|row| row.served == Served::LeftOut)
+        .map(|row| (row.class, row.accounts))
+        .collect()
+}

@@ -1,0 +1,119 @@
+//! From settings to a tenant that can be read: the Coupa client, pointed at Coupa or at the embedded sandbox.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::baselines::{KeptBaselines, PreviousFile};
+use super::sandbox;
+use crate::config::{Shrink, Target, TenantSettings};
+use crate::connector::{Connector, ConnectorConfig};
+use crate::coupa::{Coupa, CoupaConfig, Endpoint};
+use crate::model::fault::Fault;
+use crate::snapshot::{OnShrink, SnapshotConfig};
+use crate::state::State;
+
+/// A connector, and what must live as long as it does.
+pub(super) struct Composed {
+    pub(super) connector: Arc<Connector>,
+    /// Name under which state and files of this tenant are kept.
+    pub(super) key: String,
+    /// The embedded tenant; ends when dropped.
+    _sandbox: Option<crate::sandbox::Running>,
+}
+
+/// What the target comes to.
+struct Reached {
+    config: CoupaConfig,
+    key: String,
+    sandbox: Option<crate::sandbox::Running>,
+}
+
+/// Builds the connector. `previous` makes the previous file of that tenant, for the truncation guard.
+pub(super) async fn compose(
+    settings: &TenantSettings,
+    previous: impl FnOnce(&str) -> Option<PreviousFile>,
+) -> Result<Composed, Fault> {
+    let Reached {
+        mut config,
+        key,
+        sandbox,
+    } = reach(&settings.target).await?;
+    config.requests_per_second = settings.requests_per_second;
+    config.burst = settings.requests_per_second;
+    config.max_in_flight = settings.max_in_flight;
+    config.timeouts.request = settings.http_timeout;
+    let coupa = Arc::new(Coupa::new(config)?);
+    let baselines = KeptBaselines {
+        state: open_state(settings, &key)?,
+        previous: previous(&key),
+    };
+    let connector = Connector::new(coupa, Arc::new(baselines), connector_config(settings));
+    Ok(Composed {
+        connector: Arc::new(connector),
+        key,
+        _sandbox: sandbox,
+    })
+}
+
+async fn reach(target: &Target) -> Result<Reached, Fault> {
+    match target {
+        Target::Coupa(target) => {
+            let endpoint = match (&target.base_url, &target.domain) {
+                (Some(url), _) => Endpoint::from_base_url(url),
+                (None, Some(domain)) => Endpoint::from_domain(domain),
+                (None, None) => return Err(Fault::internal("no tenant is named")),
+            };
+            let endpoint = endpoint.map_err(|error| Fault::invalid(error.to_string()))?;
+            let key = endpoint.host().to_owned();
+            let config = CoupaConfig::new(endpoint, target.client_id.clone(), target.client_secret.clone());
+            Ok(Reached {
+                config,
+                key,
+                sandbox: None,
+            })
+        }
+        Target::Sandbox(dials) => {
+            let running = sandbox::embed(dials).await?;
+            let endpoint = Endpoint::from_base_url(&running.base_url())
+                .map_err(|error| Fault::internal("the sandbox has an unusable address").because(error))?;
+            let secret = SecretString::from(running.client_secret());
+            let config = CoupaConfig::new(endpoint, running.client_id().to_owned(), secret);
+            Ok(Reached {
+                config,
+                key: sandbox::key(dials),
+                sandbox: Some(running),
+            })
+        }
+    }
+}
+
+/// The state of this tenant. Reading works without any; what is lost then is said.
+fn open_state(settings: &TenantSettings, key: &str) -> Result<Option<State>, Fault> {
+    let Some(dir) = &settings.state_dir else {
+        tracing::warn!(
+            "no state directory: sizes are compared with the previous file only; set --state-dir to keep them"
+        );
+        return Ok(None);
+    };
+    State::open(dir, key).map(Some)
+}
+
+fn connector_config(settings: &TenantSettings) -> ConnectorConfig {
+    let defaults = SnapshotConfig::default();
+    let (max_loss_percent, on_shrink) = match settings.shrink {
+        Shrink::StopBeyond(percent) => (percent, OnShrink::Refuse),
+        Shrink::Accept => (defaults.max_loss_percent, OnShrink::Accept),
+    };
+    let snapshot = SnapshotConfig {
+        classes: settings.account_classes.iter().copied().collect(),
+        max_loss_percent,
+        on_shrink,
+        readers: usize::try_from(settings.max_in_flight.get()).unwrap_or(defaults.readers),
+        ..defaults
+    };
+    ConnectorConfig {
+        snapshot,
+        ..ConnectorConfig::default()
+    }
+}

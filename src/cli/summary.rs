@@ -1,0 +1,157 @@
+//! What a person reads at the end of a sync on a terminal: a short table on stderr.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, Table};
+
+use crate::model::tenant::{AccountClass, Usage};
+
+/// One name and its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// What is counted.
+    pub name: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// What a sync did.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// Rows written per resource type, then entitlements and grants; in the order to show.
+    pub written: Vec<Row>,
+    /// Holders of each license, of every class.
+    pub seats: Vec<Row>,
+    /// Accounts of classes that were not asked for.
+    pub left_out: Vec<(AccountClass, u64)>,
+    /// Requests to Coupa.
+    pub usage: Usage,
+    /// From start to end.
+    pub elapsed: Duration,
+    /// The file.
+    pub file: PathBuf,
+}
+
+impl Summary {
+    /// The text, ending with a newline.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        let mut table = Table::new();
+        table.load_style(NOTHING);
+        for row in &self.written {
+            table.add_row([row.name.clone(), grouped(row.count)]);
+        }
+        for row in self.seats.iter().filter(|row| row.count > 0) {
+            table.add_row([format!("seats of {}", shown(&row.name)), grouped(row.count)]);
+        }
+        if let Some(numbers) = table.column_mut(1) {
+            numbers.set_cell_alignment(CellAlignment::Right);
+        }
+        for line in table.lines() {
+            let _ = writeln!(text, " {}", line.trim_end());
+        }
+        let left_out: Vec<String> = self
+            .left_out
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(class, count)| format!("{} {}", class.name(), grouped(*count)))
+            .collect();
+        if !left_out.is_empty() {
+            let _ = writeln!(
+                text,
+                "  left out (see --account-classes): {}",
+                left_out.join(", ")
+            );
+        }
+        let _ = writeln!(
+            text,
+            "  {} in {:.1} s",
+            requests(self.usage),
+            self.elapsed.as_secs_f64()
+        );
+        let _ = writeln!(text, "  written to {}", self.file.display());
+        text
+    }
+}
+
+fn requests(usage: Usage) -> String {
+    let mut text = format!("{} requests", grouped(usage.requests));
+    if usage.retries > 0 {
+        let _ = write!(text, ", {} of them sent again", grouped(usage.retries));
+    }
+    if usage.rate_limited > 0 {
+        let _ = write!(text, ", {} rate limited", grouped(usage.rate_limited));
+    }
+    text
+}
+
+/// Names of licenses come from the tenant: nothing that a terminal would obey.
+fn shown(name: &str) -> String {
+    name.chars().filter(|sign| !sign.is_control()).collect()
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, count: u64) -> Row {
+        Row {
+            name: name.to_owned(),
+            count,
+        }
+    }
+
+    fn summary() -> Summary {
+        Summary {
+            written: vec![row("users", 12_345), row("groups", 40), row("grants", 1_000_000)],
+            seats: vec![row("Coupa \u{1b}[31mPay", 7), row("Unused", 0)],
+            left_out: vec![(AccountClass::Supplier, 1_200), (AccountClass::Support, 0)],
+            usage: Usage {
+                requests: 1_234,
+                retries: 2,
+                rate_limited: 1,
+            },
+            elapsed: Duration::from_millis(61_240),
+            file: "sync.c1z".into(),
+        }
+    }
+
+    #[test]
+    fn the_whole_text() {
+        let expected = "
+  users                      12,345
+  groups                         40
+  grants                  1,000,000
+  seats of Coupa [31mPay          7
+  left out (see --account-classes): supplier 1,200
+  1,234 requests, 2 of them sent again, 1 rate limited in 61.2 s
+  written to sync.c1z
+";
+        assert_eq!(format!("\n{}", summary().render()), expected);
+    }
+
+    #[test]
+    fn what_did_not_happen_is_not_told() {
+        let quiet = Summary {
+            left_out: Vec::new(),
+            usage: Usage {
+                requests: 3,
+                ..Usage::default()
+            },
+            ..summary()
+        };
+        let text = quiet.render();
+        assert!(
+            !text.contains("left out") && !text.contains("again") && !text.contains("limited"),
+            "{text}"
+        );
+    }
+}

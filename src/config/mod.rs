@@ -1,0 +1,137 @@
+//! Settings: flag over `BATON_*` variable over YAML file over default, judged as a whole, and everything wrong told at once.
+//!
+//! One table ([`SETTINGS`]) says all there is to know about a setting; the command line, the names of variables and keys, help
+//! and the exported schema are made from it. Nothing here reads the process: arguments, environment and directory come in.
+
+mod args;
+mod file;
+mod layers;
+mod problem;
+mod setting;
+mod settings;
+mod table;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap_complete::Shell;
+
+use self::args::{Flags, Request};
+use self::settings::Reader;
+use crate::telemetry::LogConfig;
+
+pub use self::args::{PROGRAM, SHELLS, Topic, VERSION_HELP, command};
+pub use self::problem::{ConfigErrors, Place, Problem, Source};
+pub use self::setting::{Disposition, Export, Scope, Setting, Verb, variable};
+pub use self::settings::{
+    Clients, CoupaTarget, SandboxDials, SandboxSettings, Security, ServeSettings, Shrink, SyncSettings,
+    Target, TenantSettings, TlsFiles, Workers,
+};
+pub use self::table::{RULES, Rule, SETTINGS};
+pub use self::value::Kind;
+
+/// What to do, and how.
+#[derive(Debug)]
+pub struct Invocation {
+    /// What to do.
+    pub command: Command,
+    /// Where and how to log.
+    pub log: LogConfig,
+    /// What is odd and no reason to stop; no values in it.
+    pub warnings: Vec<String>,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Read the tenant and write a file.
+    Sync(SyncSettings),
+    /// Serve over gRPC.
+    Serve(ServeSettings),
+    /// Run the pretend tenant.
+    Sandbox(SandboxSettings),
+    /// Print the capabilities; needs no setting.
+    Capabilities,
+    /// Print the configuration schema; needs no setting.
+    Config,
+    /// Print a completion script.
+    Completion(Shell),
+    /// Print help.
+    Help(Topic),
+    /// Print the version.
+    Version,
+}
+
+/// Reads the command line (`args`, the program's name first), the variables that `env` knows, and the YAML file in `directory` or
+/// at `BATON_CONFIG_PATH`.
+///
+/// Commands that only print something look at the command line alone.
+pub fn load(
+    args: impl Iterator<Item = OsString>,
+    env: &impl Fn(&str) -> Option<OsString>,
+    directory: &Path,
+) -> Result<Invocation, ConfigErrors> {
+    let (request, problems) = args::parse(args);
+    let mut found = ConfigErrors {
+        problems,
+        warnings: Vec::new(),
+    };
+    let printed = |command| (command, LogConfig::default());
+    let asked = request.map(|request| match request {
+        Request::Run(verb, flags) => settle(verb, &flags, env, directory, &mut found),
+        Request::Capabilities => printed(Command::Capabilities),
+        Request::Config => printed(Command::Config),
+        Request::Completion(shell) => printed(Command::Completion(shell)),
+        Request::Help(topic) => printed(Command::Help(topic)),
+        Request::Version => printed(Command::Version),
+    });
+    match asked {
+        Some((command, log)) if found.problems.is_empty() => Ok(Invocation {
+            command,
+            log,
+            warnings: found.warnings,
+        }),
+        _ => Err(found),
+    }
+}
+
+/// The settings of a command that runs something. What is wrong goes to `found`, and the settings are not to be used then.
+fn settle(
+    verb: Verb,
+    flags: &Flags,
+    env: &impl Fn(&str) -> Option<OsString>,
+    directory: &Path,
+    found: &mut ConfigErrors,
+) -> (Command, LogConfig) {
+    let ConfigErrors { problems, warnings } = found;
+    let file = file::read(env(file::VARIABLE), directory)
+        .map_err(|problem| problems.push(problem))
+        .ok();
+    let mut wrong = Vec::new();
+    let values = layers::resolve(verb, flags, env, file.as_ref(), &mut wrong);
+    // What a broken file would have said is unknown; only its own problem counts then.
+    if let Some(file) = &file {
+        warnings.extend(layers::unknown_keys(file));
+        problems.extend(layers::missing(verb, &values));
+    }
+    problems.append(&mut wrong);
+    problems.extend(layers::broken_rules(&values));
+    layers::dispose(verb, &values, problems, warnings);
+    let mut reader = Reader {
+        values: &values,
+        directory,
+        env,
+        problems,
+    };
+    let log = reader.log();
+    let command = match verb {
+        Verb::Sync => Command::Sync(reader.sync()),
+        Verb::Serve => Command::Serve(reader.serve()),
+        Verb::Sandbox => Command::Sandbox(reader.sandbox()),
+    };
+    (command, log)
+}

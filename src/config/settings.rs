@@ -1,0 +1,390 @@
+//! Typed settings of each command, made from the resolved values.
+//!
+//! Invariant: what is here has been judged: groups are whole, numbers are in range, an unsafe combination does not exist. Neither
+//! secrets nor client ids show in `Debug`.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::layers::Values;
+use super::problem::{Problem, Source};
+use crate::model::tenant::AccountClass;
+use crate::telemetry::LogConfig;
+
+/// How the tenant is reached and read.
+#[derive(Debug)]
+pub struct TenantSettings {
+    /// Which tenant.
+    pub target: Target,
+    /// Most requests per second, for the whole process.
+    pub requests_per_second: NonZeroU32,
+    /// Most requests at the same time, for the whole process.
+    pub max_in_flight: NonZeroU32,
+    /// Longest wait for one answer.
+    pub http_timeout: Duration,
+    /// Accounts to sync, in the order of [`AccountClass::ALL`], without doubles.
+    pub account_classes: Vec<AccountClass>,
+    /// Where state between runs is kept; `None` where neither a setting nor the environment tells a place.
+    pub state_dir: Option<PathBuf>,
+    /// Where temporary files go; the system's place if `None`.
+    pub temp_dir: Option<PathBuf>,
+    /// When a listing that became shorter stops the work.
+    pub shrink: Shrink,
+}
+
+/// Which tenant is read.
+#[derive(Debug)]
+pub enum Target {
+    /// A tenant of Coupa.
+    Coupa(CoupaTarget),
+    /// The embedded pretend tenant.
+    Sandbox(SandboxDials),
+}
+
+/// Where Coupa is and who we are there; the strings as they were given.
+pub struct CoupaTarget {
+    /// Host or pasted URL of the instance; may be missing where there is a base URL.
+    pub domain: Option<String>,
+    /// URL used in place of the domain's.
+    pub base_url: Option<String>,
+    /// OAuth client id.
+    pub client_id: String,
+    /// OAuth client secret.
+    pub client_secret: SecretString,
+}
+
+impl fmt::Debug for CoupaTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CoupaTarget")
+            .field("domain", &self.domain)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What happens when a listing is shorter than at the last complete run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shrink {
+    /// Stop beyond this share, in percent (0 to 100).
+    StopBeyond(u8),
+    /// Go on: an operator knows why.
+    Accept,
+}
+
+/// Size, pace and manners of the embedded tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SandboxDials {
+    /// Number of users, at least 1.
+    pub users: u64,
+    /// Number of groups.
+    pub groups: u64,
+    /// Number of roles.
+    pub roles: u64,
+    /// Seed of all data.
+    pub seed: u64,
+    /// Delay of every answer in milliseconds.
+    pub latency_ms: u64,
+    /// Requests per second let through; `None` is no limit.
+    pub rate: Option<NonZeroU32>,
+    /// `NAME=VALUE` texts: how unclear parts of the documents are read.
+    pub readings: Vec<String>,
+    /// `NAME=VALUE` texts: what goes wrong.
+    pub faults: Vec<String>,
+}
+
+/// Side-by-side listings of the sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// One after the other.
+    Sequential,
+    /// By the number of cores.
+    Auto,
+    /// This many.
+    Exactly(NonZeroU32),
+}
+
+/// One-shot sync.
+#[derive(Debug)]
+pub struct SyncSettings {
+    /// The tenant.
+    pub tenant: TenantSettings,
+    /// File to write.
+    pub file: PathBuf,
+    /// Resource types to sync; all if empty.
+    pub resource_types: Vec<String>,
+    /// Leave out who holds what.
+    pub skip_entitlements_and_grants: bool,
+    /// Side-by-side listings.
+    pub workers: Workers,
+}
+
+/// gRPC server.
+#[derive(Debug)]
+pub struct ServeSettings {
+    /// The tenant.
+    pub tenant: TenantSettings,
+    /// Address to bind.
+    pub listen: SocketAddr,
+    /// How callers are let in.
+    pub security: Security,
+    /// Address for health checks that need no client certificate.
+    pub health_listen: Option<SocketAddr>,
+}
+
+/// How callers of the gRPC server are let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Security {
+    /// Plaintext; loopback addresses only.
+    Plaintext,
+    /// TLS.
+    Tls {
+        /// The server's own certificate.
+        identity: TlsFiles,
+        /// Who may call.
+        clients: Clients,
+    },
+}
+
+/// Who may call over TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Clients {
+    /// Anybody; relaxed on purpose.
+    Any,
+    /// Holders of a certificate signed by one of the authorities in the file.
+    SignedBy {
+        /// PEM file of authorities.
+        authorities: PathBuf,
+        /// Names to let in; every name if empty.
+        names: Vec<String>,
+    },
+}
+
+/// Certificate chain and key, PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// Chain, leaf first.
+    pub cert: PathBuf,
+    /// Key of the leaf.
+    pub key: PathBuf,
+}
+
+/// Standing sandbox server.
+#[derive(Debug)]
+pub struct SandboxSettings {
+    /// The pretend tenant.
+    pub dials: SandboxDials,
+    /// Address to bind.
+    pub listen: SocketAddr,
+    /// HTTPS with this certificate; HTTP if `None`.
+    pub tls: Option<TlsFiles>,
+}
+
+const NO_TLS: &str = "listen: plaintext gRPC is only served on a loopback address; give --tls-cert, --tls-key and --tls-client-ca";
+const NO_CLIENT_CA: &str = "tls-cert: clients must show a certificate; give --tls-client-ca, or --tls-allow-any-client to relax that on purpose";
+
+/// Reads typed settings out of values, noting problems on the way.
+pub(super) struct Reader<'a> {
+    pub(super) values: &'a Values,
+    pub(super) directory: &'a Path,
+    pub(super) env: &'a dyn Fn(&str) -> Option<OsString>,
+    pub(super) problems: &'a mut Vec<Problem>,
+}
+
+impl Reader<'_> {
+    pub(super) fn log(&self) -> LogConfig {
+        LogConfig::new(
+            self.values.text("log-level"),
+            self.values.text("log-format"),
+            self.values.list("log-path"),
+        )
+    }
+
+    pub(super) fn sync(&mut self) -> SyncSettings {
+        SyncSettings {
+            tenant: self.tenant(),
+            file: self.values.text("file").into(),
+            resource_types: self.values.list("sync-resource-types").to_vec(),
+            skip_entitlements_and_grants: self.values.switch("skip-entitlements-and-grants"),
+            workers: workers(self.values.int("workers"), self.values.switch("parallel-sync")),
+        }
+    }
+
+    pub(super) fn serve(&mut self) -> ServeSettings {
+        let listen = self.listen();
+        ServeSettings {
+            tenant: self.tenant(),
+            security: self.security(listen),
+            listen,
+            health_listen: self.values.address("health-listen"),
+        }
+    }
+
+    pub(super) fn sandbox(&mut self) -> SandboxSettings {
+        SandboxSettings {
+            dials: self.dials(),
+            listen: self.listen(),
+            tls: self.tls_files(),
+        }
+    }
+
+    fn tenant(&mut self) -> TenantSettings {
+        let values = self.values;
+        let listed = |class: &AccountClass| {
+            values
+                .list("account-classes")
+                .iter()
+                .any(|name| name == class.name())
+        };
+        TenantSettings {
+            target: if values.switch("sandbox") {
+                Target::Sandbox(self.dials())
+            } else {
+                Target::Coupa(self.coupa())
+            },
+            requests_per_second: at_least_one(values.int("coupa-requests-per-second")),
+            max_in_flight: at_least_one(values.int("coupa-max-in-flight")),
+            http_timeout: Duration::from_secs(natural(values.int("http-timeout-seconds"))),
+            account_classes: AccountClass::ALL.into_iter().filter(listed).collect(),
+            state_dir: path(values.text("state-dir")).or_else(|| default_state_dir(self.env)),
+            temp_dir: self.temp_dir(),
+            shrink: if values.switch("accept-shrink") {
+                Shrink::Accept
+            } else {
+                Shrink::StopBeyond(u8::try_from(values.int("max-shrink-percent")).unwrap_or(0))
+            },
+        }
+    }
+
+    fn coupa(&self) -> CoupaTarget {
+        let optional = |name| {
+            Some(self.values.text(name))
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+        };
+        CoupaTarget {
+            domain: optional("coupa-domain"),
+            base_url: optional("coupa-base-url"),
+            client_id: self.values.text("coupa-client-id").to_owned(),
+            client_secret: self.values.text("coupa-client-secret").into(),
+        }
+    }
+
+    fn dials(&self) -> SandboxDials {
+        let number = |name| natural(self.values.int(name));
+        SandboxDials {
+            users: number("sandbox-users"),
+            groups: number("sandbox-groups"),
+            roles: number("sandbox-roles"),
+            seed: number("sandbox-seed"),
+            latency_ms: number("sandbox-latency-ms"),
+            rate: u32::try_from(number("sandbox-rate"))
+                .ok()
+                .and_then(NonZeroU32::new),
+            readings: self.values.list("sandbox-reading").to_vec(),
+            faults: self.values.list("sandbox-fault").to_vec(),
+        }
+    }
+
+    fn listen(&self) -> SocketAddr {
+        self.values
+            .address("listen")
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    fn tls_files(&self) -> Option<TlsFiles> {
+        let cert = path(self.values.text("tls-cert"))?;
+        let key = path(self.values.text("tls-key"))?;
+        Some(TlsFiles { cert, key })
+    }
+
+    fn security(&mut self, listen: SocketAddr) -> Security {
+        let Some(identity) = self.tls_files() else {
+            if !listen.ip().is_loopback() && !self.values.given("tls-cert") {
+                self.problems.push(Problem::Unsafe(NO_TLS));
+            }
+            return Security::Plaintext;
+        };
+        let clients = if let Some(authorities) = path(self.values.text("tls-client-ca")) {
+            Clients::SignedBy {
+                authorities,
+                names: self.values.list("tls-allowed-client").to_vec(),
+            }
+        } else {
+            if !self.values.switch("tls-allow-any-client") {
+                self.problems.push(Problem::Unsafe(NO_CLIENT_CA));
+            }
+            Clients::Any
+        };
+        Security::Tls { identity, clients }
+    }
+
+    /// `c1z-temp-dir`, else the ecosystem's `BATON_TMPDIR`; it must exist.
+    fn temp_dir(&mut self) -> Option<PathBuf> {
+        const NAME: &str = "c1z-temp-dir";
+        const VARIABLE: &str = "BATON_TMPDIR";
+        let (directory, source_of_value) = match path(self.values.text(NAME)) {
+            Some(directory) => (directory, Source::Flag),
+            None => (
+                path_of((self.env)(VARIABLE))?,
+                Source::Environment(VARIABLE.to_owned()),
+            ),
+        };
+        if !self.directory.join(&directory).is_dir() {
+            let expected = "expected an existing directory".to_owned();
+            self.problems.push(Problem::Invalid {
+                name: NAME,
+                source_of_value,
+                expected,
+            });
+        }
+        Some(directory)
+    }
+}
+
+fn workers(number: i64, parallel: bool) -> Workers {
+    match u32::try_from(number).map(NonZeroU32::new) {
+        Ok(Some(number)) => Workers::Exactly(number),
+        Ok(None) if parallel => Workers::Auto,
+        Ok(None) => Workers::Sequential,
+        Err(_) => Workers::Auto,
+    }
+}
+
+fn natural(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn at_least_one(number: i64) -> NonZeroU32 {
+    u32::try_from(number)
+        .ok()
+        .and_then(NonZeroU32::new)
+        .unwrap_or(NonZeroU32::MIN)
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+fn path_of(text: Option<OsString>) -> Option<PathBuf> {
+    text.filter(|text| !text.is_empty()).map(PathBuf::from)
+}
+
+/// A place that belongs to the user and not to the working directory.
+fn default_state_dir(env: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let home = || path_of(env("HOME"));
+    let base = if cfg!(windows) {
+        path_of(env("LOCALAPPDATA"))
+    } else if cfg!(target_os = "macos") {
+        home().map(|home| home.join("Library/Application Support"))
+    } else {
+        // The base directory specification: a relative path there counts as not set.
+        let named = path_of(env("XDG_STATE_HOME")).filter(|path| path.is_absolute());
+        named.or_else(|| home().map(|home| home.join(".local/state")))
+    };
+    base.map(|base| base.join(super::args::PROGRAM))
+}

@@ -1,0 +1,563 @@
+//! The settings table and the rules between settings: data only.
+//!
+//! Names, types and defaults of the ecosystem's flags are those of the SDK's command line (0.25); the last block is our own.
+
+use super::setting::{Export, Scope, Setting};
+use super::value::Kind;
+use crate::model::tenant::AccountClass;
+
+const COUNT: Kind = Kind::int(0, i64::MAX);
+const PORT: Kind = Kind::int(1, 65_535);
+
+const DAEMON: &str =
+    "daemon mode is not available in this version; leave it out for a one-shot sync, or use `serve`";
+const WRITES: &str = "this version only reads Coupa; changes are not available yet";
+const ACCOUNTS: &str = "this version only reads Coupa; accounts are not created, deleted or rotated";
+const EVENTS: &str = "Coupa has no event feed";
+const ACTIONS: &str = "this version has no actions";
+const TICKETS: &str = "Coupa has no tickets to offer; ticketing is not supported";
+const DIFF: &str = "this connector does not compare sync runs; use the baton tool on the .c1z file";
+const COMPACT: &str = "this connector does not compact sync files; use the baton tool on the .c1z files";
+const TARGETED: &str =
+    "targeted sync is not available in this version; use --sync-resource-types to read less";
+const EXTERNAL: &str = "grants in Coupa never point to resources of another connector";
+const OTEL: &str =
+    "OpenTelemetry export is not available in this version; collect the JSON log lines of stderr instead";
+const NO_OTEL: &str = "there is no OpenTelemetry export in this version";
+const HEALTH: &str = "the HTTP health server belongs to daemon mode, which is not available in this version; \
+     `serve --health-listen` answers gRPC health checks";
+
+/// Names of the account classes, in the order of [`AccountClass::ALL`].
+const CLASSES: [&str; AccountClass::ALL.len()] = {
+    let mut names = [""; AccountClass::ALL.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = AccountClass::ALL[at].name();
+        at += 1;
+    }
+    names
+};
+
+/// Every setting. The order is that of the exported schema; help sorts by name.
+pub const SETTINGS: &[Setting] = &[
+    // Logging and operation: the ones the platform shows to operators.
+    Setting::new(
+        "log-level",
+        Kind::Text,
+        "How much to log: trace, debug, info, warn or error",
+    )
+    .default("info")
+    .export(Export::Ops),
+    Setting::new(
+        "log-level-debug-expires-at",
+        Kind::Text,
+        "When debug logging should end",
+    )
+    .ineffective("only the hosted runtime ends debug logging by itself")
+    .export(Export::Ops),
+    Setting::new(
+        "session-store-maximum-size",
+        COUNT,
+        "Largest size of the session store in bytes",
+    )
+    .default("15728640")
+    .ineffective("this connector keeps no session store")
+    .export(Export::Ops),
+    Setting::new(
+        "otel-collector-endpoint",
+        Kind::Text,
+        "OpenTelemetry collector (host:port, gRPC)",
+    )
+    .refused(OTEL)
+    .export(Export::Ops),
+    Setting::new(
+        "otel-collector-endpoint-tls-cert-path",
+        Kind::Text,
+        "File with the PEM certificate authority of the OpenTelemetry collector",
+    )
+    .ineffective(NO_OTEL)
+    .export(Export::Ops),
+    Setting::new(
+        "otel-collector-endpoint-tls-cert",
+        Kind::Text,
+        "PEM certificate authority of the OpenTelemetry collector",
+    )
+    .ineffective(NO_OTEL)
+    .export(Export::Ops),
+    Setting::new(
+        "otel-collector-endpoint-tls-insecure",
+        Kind::Switch,
+        "Do not verify the OpenTelemetry collector's certificate",
+    )
+    .ineffective(NO_OTEL)
+    .export(Export::Ops),
+    Setting::new("otel-tracing-disabled", Kind::Switch, "Do not export traces")
+        .ineffective(NO_OTEL)
+        .export(Export::Ops),
+    Setting::new("otel-logging-disabled", Kind::Switch, "Do not export logs")
+        .ineffective(NO_OTEL)
+        .export(Export::Ops),
+    Setting::new(
+        "health-check",
+        Kind::Switch,
+        "Answer HTTP health checks in daemon mode",
+    )
+    .refused(HEALTH)
+    .export(Export::Ops),
+    Setting::new("health-check-port", PORT, "Port of the HTTP health server")
+        .default("8081")
+        .ineffective(HEALTH)
+        .export(Export::Ops),
+    Setting::new(
+        "health-check-bind-address",
+        Kind::Text,
+        "Address of the HTTP health server",
+    )
+    .default("127.0.0.1")
+    .ineffective(HEALTH)
+    .export(Export::Ops),
+    Setting::new(
+        "http-timeout-seconds",
+        Kind::int(1, 1800),
+        "How long to wait for one answer of Coupa, in seconds (1 to 1800)",
+    )
+    .default("300")
+    .export(Export::Ops),
+    Setting::new(
+        "log-format",
+        Kind::Text,
+        "Form of the log lines: json or console; console if on a terminal",
+    ),
+    Setting::new(
+        "log-path",
+        Kind::List,
+        "Files to log to instead of stderr (stdout and stderr are allowed)",
+    ),
+    Setting::new("auth-method", Kind::Text, "Which group of credentials to use")
+        .ineffective("Coupa has one way to authenticate"),
+    // The platform.
+    Setting::new("client-id", Kind::Text, "Client ID at the platform").refused(DAEMON),
+    Setting::new("client-secret", Kind::Text, "Client secret at the platform")
+        .secret()
+        .refused(DAEMON),
+    Setting::new(
+        "skip-full-sync",
+        Kind::Switch,
+        "Do not run full syncs in daemon mode",
+    )
+    .ineffective("it concerns daemon mode only; a one-shot run syncs"),
+    Setting::new(
+        "task-concurrency",
+        Kind::int(1, 100),
+        "How many tasks the daemon runs at once (1 to 100)",
+    )
+    .default("3")
+    .ineffective("it concerns daemon mode, which is not available in this version"),
+    Setting::new(
+        "keep-previous-sync-c1z",
+        Kind::Switch,
+        "Keep the previous sync file in daemon mode",
+    )
+    .ineffective("it concerns daemon mode, which is not available in this version"),
+    // The sync.
+    Setting::new("file", Kind::Text, "Sync file to write")
+        .short('f')
+        .default("sync.c1z"),
+    Setting::new(
+        "c1z-temp-dir",
+        Kind::Text,
+        "Existing directory for temporary files",
+    ),
+    Setting::new(
+        "sync-resource-types",
+        Kind::List,
+        "Resource types to sync: user, group, role, license; all if not set",
+    ),
+    Setting::new(
+        "skip-entitlements-and-grants",
+        Kind::Switch,
+        "Sync users, groups, roles and licenses without who holds what",
+    ),
+    Setting::new(
+        "workers",
+        Kind::int(-1, 1024),
+        "How many listings run side by side; -1 chooses by the number of cores, 0 means one after the other",
+    )
+    .default("0"),
+    Setting::new(
+        "parallel-sync",
+        Kind::Switch,
+        "Deprecated: the same as --workers=-1",
+    ),
+    Setting::new(
+        "storage-engine",
+        Kind::OneOf(&["sqlite", "pebble"]),
+        "Engine of the sync file: sqlite",
+    )
+    .refused_value(
+        "pebble",
+        "sync files are written as sqlite, which every reader of .c1z takes",
+    ),
+    Setting::new("sync-resources", Kind::List, "Resources of a targeted sync").refused(TARGETED),
+    Setting::new("skip-grants", Kind::Switch, "Leave out grants in a targeted sync").refused(
+        "skip-grants can only be set within a targeted sync, which is not available in this version",
+    ),
+    Setting::new(
+        "external-resource-c1z",
+        Kind::Text,
+        "Sync file of another connector",
+    )
+    .refused(EXTERNAL),
+    Setting::new(
+        "external-resource-entitlement-id-filter",
+        Kind::Text,
+        "Entitlement that selects principals of another connector",
+    )
+    .refused(EXTERNAL),
+    Setting::new(
+        "external-resource-traits",
+        Kind::List,
+        "Traits read from another connector's file",
+    )
+    .refused(EXTERNAL),
+    Setting::new("sync-account-groups", Kind::Switch, "Sync account groups")
+        .refused("account groups are not read by this version"),
+    // Changes in one shot.
+    Setting::new("provisioning", Kind::Switch, "Allow changes in Coupa")
+        .short('p')
+        .refused(WRITES),
+    Setting::new("grant-entitlement", Kind::Text, "Entitlement to grant").refused(WRITES),
+    Setting::new("grant-principal", Kind::Text, "Principal to grant to").refused(WRITES),
+    Setting::new(
+        "grant-principal-type",
+        Kind::Text,
+        "Type of the principal to grant to",
+    )
+    .refused(WRITES),
+    Setting::new("revoke-grant", Kind::Text, "Grant to revoke").refused(WRITES),
+    Setting::new(
+        "create-account-login",
+        Kind::Text,
+        "Login of the account to create",
+    )
+    .refused(ACCOUNTS),
+    Setting::new(
+        "create-account-email",
+        Kind::Text,
+        "E-mail of the account to create",
+    )
+    .refused(ACCOUNTS),
+    Setting::new(
+        "create-account-profile",
+        Kind::Text,
+        "Profile of the account to create, as JSON",
+    )
+    .refused(ACCOUNTS),
+    Setting::new(
+        "create-account-resource-type",
+        Kind::Text,
+        "Type of the account to create",
+    )
+    .refused(ACCOUNTS),
+    Setting::new("delete-resource", Kind::Text, "Resource to delete").refused(ACCOUNTS),
+    Setting::new(
+        "delete-resource-type",
+        Kind::Text,
+        "Type of the resource to delete",
+    )
+    .refused(ACCOUNTS),
+    Setting::new(
+        "rotate-credentials",
+        Kind::Text,
+        "Resource whose credentials to rotate",
+    )
+    .refused(ACCOUNTS),
+    Setting::new(
+        "rotate-credentials-type",
+        Kind::Text,
+        "Type of the resource whose credentials to rotate",
+    )
+    .refused(ACCOUNTS),
+    // Events and actions in one shot.
+    Setting::new("event-feed", Kind::Text, "Read the event feed").refused(EVENTS),
+    Setting::new("event-feed-id", Kind::Text, "Event feed to read").refused(EVENTS),
+    Setting::new(
+        "event-feed-start-at",
+        Kind::Text,
+        "Where in time the event feed starts",
+    )
+    .refused(EVENTS),
+    Setting::new("event-feed-cursor", Kind::Text, "Where the event feed goes on").refused(EVENTS),
+    Setting::new("invoke-action", Kind::Text, "Action to invoke").refused(ACTIONS),
+    Setting::new(
+        "invoke-action-args",
+        Kind::Text,
+        "Arguments of the action, as JSON",
+    )
+    .default("{}")
+    .ineffective(ACTIONS),
+    Setting::new(
+        "invoke-action-resource-type",
+        Kind::Text,
+        "Resource type of the action",
+    )
+    .refused(ACTIONS),
+    Setting::new("list-action-schemas", Kind::Switch, "List the actions").refused(ACTIONS),
+    Setting::new(
+        "list-action-schemas-resource-type",
+        Kind::Text,
+        "Resource type whose actions to list",
+    )
+    .refused(ACTIONS),
+    Setting::new(
+        "list-resource-actions",
+        Kind::Text,
+        "Resource type whose actions to list",
+    )
+    .refused(ACTIONS),
+    Setting::new("invoke-resource-action", Kind::Text, "Resource action to invoke").refused(ACTIONS),
+    Setting::new(
+        "invoke-resource-action-resource-type",
+        Kind::Text,
+        "Resource type of the resource action",
+    )
+    .refused(ACTIONS),
+    Setting::new(
+        "invoke-resource-action-args",
+        Kind::Text,
+        "Arguments of the resource action, as JSON",
+    )
+    .refused(ACTIONS),
+    // Tickets.
+    Setting::new("ticketing", Kind::Switch, "Allow tickets").refused(TICKETS),
+    Setting::new("create-ticket", Kind::Switch, "Create a ticket").refused(TICKETS),
+    Setting::new("ticket-template-path", Kind::Text, "Template of the ticket").refused(TICKETS),
+    Setting::new("bulk-create-ticket", Kind::Switch, "Create tickets").refused(TICKETS),
+    Setting::new("bulk-ticket-template-path", Kind::Text, "Template of the tickets").refused(TICKETS),
+    Setting::new("get-ticket", Kind::Switch, "Read a ticket").refused(TICKETS),
+    Setting::new("ticket-id", Kind::Text, "Ticket to read").refused(TICKETS),
+    Setting::new("list-ticket-schemas", Kind::Switch, "List the kinds of tickets").refused(TICKETS),
+    // Sync files.
+    Setting::new("diff-syncs", Kind::Switch, "Compare two sync runs").refused(DIFF),
+    Setting::new("base-sync-id", Kind::Text, "Sync run to compare from").refused(DIFF),
+    Setting::new("applied-sync-id", Kind::Text, "Sync run to compare to").refused(DIFF),
+    Setting::new("compact-syncs", Kind::Switch, "Compact sync files").refused(COMPACT),
+    Setting::new("compact-output-path", Kind::Text, "Where the compacted file goes").refused(COMPACT),
+    Setting::new("compact-file-paths", Kind::List, "Files to compact").refused(COMPACT),
+    Setting::new("compact-sync-ids", Kind::List, "Sync runs to compact").refused(COMPACT),
+    // Coupa.
+    Setting::new("coupa-client-id", Kind::Text, "OAuth client ID in Coupa")
+        .required_unless(&["sandbox"])
+        .export(Export::Connector("Client ID")),
+    Setting::new("coupa-client-secret", Kind::Text, "OAuth client secret in Coupa")
+        .secret()
+        .required_unless(&["sandbox"])
+        .export(Export::Connector("Client Secret")),
+    Setting::new(
+        "coupa-domain",
+        Kind::Text,
+        "Host of the Coupa instance, for example acme.coupahost.com",
+    )
+    .required_unless(&["sandbox", "coupa-base-url"])
+    .export(Export::Connector("Coupa Domain")),
+    Setting::new(
+        "coupa-base-url",
+        Kind::Text,
+        "URL to use in place of https://<coupa-domain>",
+    ),
+    Setting::new(
+        "coupa-requests-per-second",
+        Kind::int(1, 1000),
+        "Most requests per second to Coupa (Coupa allows 25 for all its clients together)",
+    )
+    .default("20")
+    .export(Export::Connector("Requests Per Second")),
+    Setting::new(
+        "coupa-max-in-flight",
+        Kind::int(1, 256),
+        "Most requests to Coupa at the same time",
+    )
+    .default("8")
+    .export(Export::Connector("Requests In Flight")),
+    Setting::new(
+        "account-classes",
+        Kind::ListOf(&CLASSES),
+        "Accounts to sync: internal, api, supplier, support, managed-service",
+    )
+    .default("internal,api")
+    .export(Export::Connector("Account Classes")),
+    Setting::new(
+        "state-dir",
+        Kind::Text,
+        "Directory for what is kept between runs; per user if not set",
+    ),
+    Setting::new(
+        "max-shrink-percent",
+        Kind::int(0, 100),
+        "Stop when a listing lost more than this share since the last complete run",
+    )
+    .default("30")
+    .export(Export::Connector("Largest Loss In Percent")),
+    Setting::new(
+        "accept-shrink",
+        Kind::Switch,
+        "Go on although listings lost more than max-shrink-percent",
+    ),
+    // The pretend tenant.
+    Setting::new(
+        "sandbox",
+        Kind::Switch,
+        "Use the embedded pretend tenant instead of Coupa",
+    ),
+    Setting::new("sandbox-users", Kind::int(1, 10_000_000), "Users of the sandbox")
+        .default("500")
+        .on(Scope::Dial),
+    Setting::new("sandbox-groups", COUNT, "Groups of the sandbox")
+        .default("40")
+        .on(Scope::Dial),
+    Setting::new("sandbox-roles", COUNT, "Roles of the sandbox")
+        .default("25")
+        .on(Scope::Dial),
+    Setting::new(
+        "sandbox-seed",
+        COUNT,
+        "Seed of the sandbox's data; equal seeds make equal tenants",
+    )
+    .default("1")
+    .on(Scope::Dial),
+    Setting::new(
+        "sandbox-latency-ms",
+        COUNT,
+        "Milliseconds by which the sandbox delays every answer",
+    )
+    .default("0")
+    .on(Scope::Dial),
+    Setting::new(
+        "sandbox-rate",
+        COUNT,
+        "Requests per second the sandbox lets pass; 0 is no limit",
+    )
+    .default("0")
+    .on(Scope::Dial),
+    Setting::new(
+        "sandbox-reading",
+        Kind::List,
+        "How the sandbox reads an unclear part of Coupa's documents: NAME=VALUE",
+    )
+    .on(Scope::Dial),
+    Setting::new(
+        "sandbox-fault",
+        Kind::List,
+        "What goes wrong in the sandbox: NAME=VALUE",
+    )
+    .on(Scope::Dial),
+    Setting::new(
+        "listen",
+        Kind::Address,
+        "Address of the sandbox; port 0 takes a free one",
+    )
+    .default("127.0.0.1:8008")
+    .on(Scope::Sandbox),
+    Setting::new(
+        "tls-cert",
+        Kind::Text,
+        "Serve HTTPS with this PEM certificate chain",
+    )
+    .on(Scope::Sandbox),
+    Setting::new("tls-key", Kind::Text, "PEM key of the certificate").on(Scope::Sandbox),
+    // The gRPC server.
+    Setting::new(
+        "listen",
+        Kind::Address,
+        "Address of the gRPC server; port 0 takes a free one",
+    )
+    .default("127.0.0.1:50051")
+    .on(Scope::Serve),
+    Setting::new(
+        "tls-cert",
+        Kind::Text,
+        "PEM certificate chain of the server; reloaded when it changes",
+    )
+    .on(Scope::Serve),
+    Setting::new("tls-key", Kind::Text, "PEM key of the certificate").on(Scope::Serve),
+    Setting::new(
+        "tls-client-ca",
+        Kind::Text,
+        "PEM certificates of the authorities that clients must be signed by",
+    )
+    .on(Scope::Serve),
+    Setting::new(
+        "tls-allowed-client",
+        Kind::List,
+        "Names of clients to let in; any client of the authority if not set",
+    )
+    .on(Scope::Serve),
+    Setting::new(
+        "tls-allow-any-client",
+        Kind::Switch,
+        "Let clients in without a certificate",
+    )
+    .on(Scope::Serve),
+    Setting::new(
+        "health-listen",
+        Kind::Address,
+        "Address for gRPC health checks without a client certificate",
+    )
+    .on(Scope::Serve),
+];
+
+/// A rule between settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// All or none.
+    Together(&'static [&'static str]),
+    /// One at most.
+    Exclusive(&'static [&'static str]),
+    /// The first makes sense only with the second.
+    Needs(&'static str, &'static str),
+}
+
+/// Every rule; one that names a setting without meaning on a command does not bind there.
+pub const RULES: &[Rule] = &[
+    Rule::Together(&["client-id", "client-secret"]),
+    Rule::Together(&["grant-entitlement", "grant-principal"]),
+    Rule::Together(&["create-ticket", "ticket-template-path"]),
+    Rule::Together(&["bulk-create-ticket", "bulk-ticket-template-path"]),
+    Rule::Together(&["get-ticket", "ticket-id"]),
+    Rule::Together(&["diff-syncs", "base-sync-id", "applied-sync-id"]),
+    Rule::Together(&[
+        "compact-syncs",
+        "compact-output-path",
+        "compact-file-paths",
+        "compact-sync-ids",
+    ]),
+    Rule::Together(&["tls-cert", "tls-key"]),
+    Rule::Needs("tls-client-ca", "tls-cert"),
+    Rule::Needs("tls-allow-any-client", "tls-cert"),
+    Rule::Needs("tls-allowed-client", "tls-client-ca"),
+    Rule::Exclusive(&["tls-client-ca", "tls-allow-any-client"]),
+    Rule::Exclusive(&["sandbox", "client-id"]),
+    Rule::Exclusive(&[
+        "grant-entitlement",
+        "revoke-grant",
+        "create-account-login",
+        "delete-resource",
+        "rotate-credentials",
+        "event-feed",
+        "create-ticket",
+        "get-ticket",
+        "list-ticket-schemas",
+        "bulk-create-ticket",
+    ]),
+    Rule::Exclusive(&[
+        "grant-entitlement",
+        "revoke-grant",
+        "create-account-email",
+        "delete-resource-type",
+        "rotate-credentials-type",
+        "event-feed",
+        "diff-syncs",
+        "compact-syncs",
+        "list-ticket-schemas",
+    ]),
+];

@@ -1,0 +1,260 @@
+//! Grants: who holds what, in two forms from one index. Of a whole type, for syncers that ask so; of one resource, for those
+//! that do not. A lone question about one resource is a filtered query instead of a pass.
+//!
+//! Invariant: both forms give the same grants in the same order, by item and principal; rows are references only.
+
+use tokio::time::Instant;
+
+use super::kind::{Key, Kind};
+use super::page::{Budget, Listing, Token, fill};
+use super::{
+    Answer, Connector, entitlement_id, in_time, item_id, missing, not_found, ready_or_later, resource_id,
+    stub, text,
+};
+use crate::model::access::{Item, ItemKind};
+use crate::model::fault::Fault;
+use crate::model::id::UserId;
+use crate::model::tenant::{User, UserCursor, UserFilter, UserOrder, UserQuery};
+use crate::proto::connector as c1;
+use crate::proto::is;
+use crate::snapshot::{Account, Fresh, Lone, Snapshot};
+
+/// Holders asked of Coupa for one page of a lone question.
+const HOLDERS: usize = 500;
+
+/// Pages asked of Coupa while the holders found were all of classes that are not listed.
+const QUERIES: usize = 40;
+
+impl Connector {
+    /// Grants of a resource or a type.
+    pub async fn list_grants(
+        &self,
+        request: &c1::GrantsServiceListGrantsRequest,
+    ) -> Result<c1::GrantsServiceListGrantsResponse, Fault> {
+        let resource = request.resource.as_ref().ok_or_else(|| missing("resource"))?;
+        let id = resource.id.as_ref().ok_or_else(|| missing("resource id"))?;
+        let kind = Kind::asked(&id.resource_type)?;
+        let budget = Budget::of(request.page_size)?;
+        let (sync, token) = (request.active_sync_id.as_str(), request.page_token.as_str());
+        let by_type = request.annotations.iter().any(is::<c1::TypeScopedGrants>);
+        let answer = match (kind.item(), by_type) {
+            (None, true) => {
+                return Err(Fault::invalid("grants of this type are not listed by type").context(kind.id()));
+            }
+            (None, false) => Answer::end(),
+            (Some(items), true) => {
+                let token = Token::parse(token, kind, Listing::TypeGrants)?;
+                self.grants_of_type(items, sync, &token, budget).await?
+            }
+            (Some(_), false) => self.grants_of(kind, &id.resource, sync, token, budget).await?,
+        };
+        Ok(c1::GrantsServiceListGrantsResponse {
+            list: answer.list,
+            next_page_token: text(answer.next),
+            annotations: Vec::new(),
+        })
+    }
+
+    async fn grants_of_type(
+        &self,
+        kind: ItemKind,
+        sync: &str,
+        token: &Token,
+        budget: Budget,
+    ) -> Result<Answer<c1::Grant>, Fault> {
+        let snapshot = self.snapshots.get(sync);
+        let complete = ready_or_later!(snapshot.complete(self.deadline()).await?, token);
+        let start = match &token.item {
+            Some(Key::Item(item)) => Some((item.clone(), token.last)),
+            Some(Key::User(_)) | None => None,
+        };
+        let pairs = complete.index.pairs(kind, start);
+        let page = fill(
+            pairs.map(|(item, user)| ((item, user), grant(item, user))),
+            budget,
+        );
+        Ok(Answer {
+            list: page.rows,
+            next: page
+                .more_after
+                .map(|(item, user)| token.after(Key::Item(item.clone()), Some(user))),
+        })
+    }
+
+    async fn grants_of(
+        &self,
+        kind: Kind,
+        id: &str,
+        sync: &str,
+        token: &str,
+        budget: Budget,
+    ) -> Result<Answer<c1::Grant>, Fault> {
+        let key = kind.key(id)?;
+        let first = token.is_empty();
+        let mut token = Token::parse(token, kind, Listing::Grants)?;
+        if !first && token.item.as_ref() != Some(&key) {
+            return Err(Fault::invalid("the page token belongs to another resource"));
+        }
+        let Key::Item(item) = &key else {
+            return Ok(Answer::end());
+        };
+        let place = Place {
+            item,
+            deadline: self.deadline(),
+            budget,
+        };
+        token.item = Some(key.clone());
+        let how = if first {
+            self.snapshots.lone(sync)
+        } else {
+            self.snapshots.live(sync).map_or(Lone::Query, Lone::Snapshot)
+        };
+        match how {
+            Lone::Snapshot(snapshot) => from_snapshot(&snapshot, kind, &place, &token).await,
+            Lone::Query => match self.by_query(kind, &place, &token).await? {
+                Some(answer) => Ok(answer),
+                None => from_snapshot(&self.snapshots.get(sync), kind, &place, &token).await,
+            },
+        }
+    }
+
+    /// Holders by a filtered query; `None` if this tenant cannot be asked so.
+    async fn by_query(
+        &self,
+        kind: Kind,
+        place: &Place<'_>,
+        token: &Token,
+    ) -> Result<Option<Answer<c1::Grant>>, Fault> {
+        let fresh = in_time(place.deadline, self.snapshots.fresh()).await?;
+        if !in_time(place.deadline, exists(&fresh, place.item, token)).await? {
+            return gone(kind, token).map(Some);
+        }
+        if fresh.reader.survey().order != UserOrder::ById {
+            return Ok(None);
+        }
+        let suppliers = in_time(place.deadline, fresh.supplier_roles()).await?;
+        let mut found = Vec::new();
+        let mut at = token.last;
+        for _ in 0..QUERIES {
+            let page = match holders_after(&fresh, place, at).await {
+                // What was found so far is an answer; the next call tells whether Coupa recovered.
+                Err(fault) if fault.is_transient() && at != token.last => break,
+                page => page?,
+            };
+            let Some(page) = page else {
+                return Ok(None);
+            };
+            for user in page.users {
+                let (account, _) = Account::of(user, suppliers);
+                if self.snapshots.config().classes.contains(account.class) {
+                    found.push((account.id, grant(place.item, account.id)));
+                }
+            }
+            at = page.last;
+            if at.is_none() || found.len() >= place.budget.rows.min(HOLDERS) {
+                break;
+            }
+        }
+        let page = fill(found, place.budget);
+        let next = page.more_after.or(at);
+        Ok(Some(page_after(page.rows, next, place.item, token)))
+    }
+}
+
+/// What is asked for, how much of it, and until when.
+struct Place<'a> {
+    item: &'a Item,
+    deadline: Instant,
+    budget: Budget,
+}
+
+async fn from_snapshot(
+    snapshot: &Snapshot,
+    kind: Kind,
+    place: &Place<'_>,
+    token: &Token,
+) -> Result<Answer<c1::Grant>, Fault> {
+    let complete = ready_or_later!(snapshot.complete(place.deadline).await?, token);
+    if !complete.index.lists(place.item) {
+        return gone(kind, token);
+    }
+    let holders = complete.index.holders(place.item, token.last);
+    let page = fill(holders.map(|user| (user, grant(place.item, user))), place.budget);
+    Ok(page_after(page.rows, page.more_after, place.item, token))
+}
+
+fn page_after(rows: Vec<c1::Grant>, last: Option<UserId>, item: &Item, token: &Token) -> Answer<c1::Grant> {
+    Answer {
+        list: rows,
+        next: last.map(|last| token.after(Key::Item(item.clone()), Some(last))),
+    }
+}
+
+/// Holders of one page, and up to which user they were asked for; `None`: these were the last.
+struct Holders {
+    users: Vec<User>,
+    last: Option<UserId>,
+}
+
+/// One page of holders; `None` if the tenant ignores the filter.
+async fn holders_after(
+    fresh: &Fresh,
+    place: &Place<'_>,
+    last: Option<UserId>,
+) -> Result<Option<Holders>, Fault> {
+    let from = UserCursor::After(last.map_or(0, UserId::get));
+    let query = UserQuery {
+        from,
+        filter: UserFilter::Holding(place.item.clone()),
+    };
+    let page = in_time(place.deadline, fresh.reader.users(&query)).await?;
+    let last = match page.next {
+        Some(UserCursor::After(next)) if UserCursor::After(next) > from => UserId::new(next),
+        Some(_) => return Err(Fault::corrupt("a listing of users does not move on")),
+        None => None,
+    };
+    let licenses = &fresh.reader.survey().licenses;
+    let honoured = page
+        .users
+        .iter()
+        .all(|user| user.access.holds(place.item, licenses));
+    Ok(honoured.then_some(Holders {
+        users: page.users,
+        last,
+    }))
+}
+
+/// The answer for an item that the tenant does not have: an error, unless it went away between two pages.
+fn gone(kind: Kind, token: &Token) -> Result<Answer<c1::Grant>, Fault> {
+    if token.last.is_some() {
+        return Ok(Answer::end());
+    }
+    Err(not_found(kind))
+}
+
+/// Whether the tenant has the item. Roles and groups are asked for on the first page only: later it costs a request and tells
+/// nothing, since an item that is gone has no holders.
+async fn exists(fresh: &Fresh, item: &Item, token: &Token) -> Result<bool, Fault> {
+    Ok(match item {
+        Item::Role(_) | Item::Group(_) if token.last.is_some() => true,
+        Item::Role(id) => fresh.reader.role(*id).await?.is_some(),
+        Item::Group(id) => fresh.reader.group(*id).await?.is_some(),
+        Item::License(name) => fresh.reader.survey().licenses.position(name).is_some(),
+    })
+}
+
+/// One grant, as references: `entitlement:type:id`.
+fn grant(item: &Item, user: UserId) -> c1::Grant {
+    let entitlement = entitlement_id(item);
+    let principal = resource_id(Kind::User, user);
+    c1::Grant {
+        id: format!("{entitlement}:{}:{}", principal.resource_type, principal.resource),
+        entitlement: Some(c1::Entitlement {
+            id: entitlement,
+            resource: Some(stub(item_id(item))),
+            ..c1::Entitlement::default()
+        }),
+        principal: Some(stub(principal)),
+        ..c1::Grant::default()
+    }
+}

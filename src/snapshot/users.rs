@@ -1,0 +1,197 @@
+//! Every user once: by ranges of ids side by side, or in one listing where the tenant keeps an order of its own.
+//!
+//! Invariant: each user is taken in once, with the latest row that was seen of it; a row is spooled before it is shown.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+
+use futures::future;
+use tokio::sync::watch;
+
+use super::account::Account;
+use super::class::SupplierRoles;
+use super::pass::{Reading, lock};
+use super::ranges::{Job, Next, Ranges};
+use super::spool::Row;
+use crate::model::fault::Fault;
+use crate::model::id::UserId;
+use crate::model::tenant::{User, UserCursor, UserFilter, UserOrder, UserPage, UserQuery};
+
+/// A listing whose rows move while it is read is repeated until it holds still, at most so often.
+const LISTINGS: u32 = 3;
+
+/// The ranges of a pass among its readers.
+struct SharedRanges {
+    ranges: Mutex<Ranges>,
+    /// Told whenever a page has come.
+    told: watch::Sender<()>,
+}
+
+/// A user that was taken in.
+struct Kept {
+    id: UserId,
+    slot: u32,
+    /// `None`: its class is not listed.
+    row: Option<Row>,
+}
+
+fn strange_cursor() -> Fault {
+    Fault::internal("a page of users goes on at a place that does not fit the listing")
+}
+
+impl Reading<'_> {
+    /// Reads every user.
+    pub(super) async fn users(&self, suppliers: &SupplierRoles) -> Result<(), Fault> {
+        match self.reader.survey().order {
+            UserOrder::ById => self.users_by_ranges(suppliers).await,
+            UserOrder::Arbitrary => self.users_by_listing(suppliers).await,
+        }
+    }
+
+    async fn users_by_ranges(&self, suppliers: &SupplierRoles) -> Result<(), Fault> {
+        let readers = self.pass.config.readers.max(1);
+        let highest = self.reader.survey().highest_user.map(UserId::get);
+        let ranges = Ranges::new(highest, readers);
+        ranges.starts().for_each(|after| self.pass.shared.open(after));
+        let shared = SharedRanges {
+            ranges: Mutex::new(ranges),
+            told: watch::Sender::new(()),
+        };
+        let readers = (0..readers).map(|_| self.read_ranges(&shared, suppliers));
+        future::try_join_all(readers).await.map(drop)
+    }
+
+    /// One reader: range after range until there is nothing left worth taking.
+    async fn read_ranges(&self, shared: &SharedRanges, suppliers: &SupplierRoles) -> Result<(), Fault> {
+        let mut told = shared.told.subscribe();
+        loop {
+            let next = {
+                let mut ranges = lock(&shared.ranges);
+                let next = ranges.next();
+                if let Next::Read(job) = next {
+                    self.pass.shared.open(job.after);
+                }
+                next
+            };
+            match next {
+                Next::Nothing => return Ok(()),
+                // The sender lives as long as its readers, so this cannot fail.
+                Next::Wait => told.changed().await.unwrap_or_default(),
+                Next::Read(job) => self.read_range(job, shared, suppliers).await?,
+            }
+        }
+    }
+
+    async fn read_range(
+        &self,
+        job: Job,
+        shared: &SharedRanges,
+        suppliers: &SupplierRoles,
+    ) -> Result<(), Fault> {
+        let mut from = Some(job.after);
+        while let Some(after) = from {
+            let page = self.page(UserCursor::After(after)).await?;
+            let ids: Vec<u64> = page.users.iter().map(|user| user.id.get()).collect();
+            let next = match page.next {
+                None => None,
+                Some(UserCursor::After(next)) => Some(next),
+                Some(UserCursor::Offset(_)) => return Err(strange_cursor()),
+            };
+            let taken = lock(&shared.ranges)
+                .page(job.range, &ids, next)
+                .map_err(|error| {
+                    Fault::corrupt(error.to_string())
+                        .advise("run again: the order of users is probed anew at each start")
+                })?;
+            shared.told.send_replace(());
+            let mut users = page.users;
+            users.truncate(taken.keep);
+            let kept = self.keep(users, suppliers).await?;
+            let rows = kept.into_iter().filter_map(|kept| kept.row).collect();
+            self.pass.shared.rows(job.after, rows);
+            from = taken.next;
+        }
+        self.pass.shared.done(job.after);
+        Ok(())
+    }
+
+    /// A tenant that lists in an order of its own: one reader, repeated while rows move under it.
+    async fn users_by_listing(&self, suppliers: &SupplierRoles) -> Result<(), Fault> {
+        let mut kept = HashMap::new();
+        for listing in 1..=LISTINGS {
+            let moved = self.list_once(suppliers, &mut kept).await?;
+            if !moved {
+                break;
+            }
+            if listing == LISTINGS {
+                self.find("users moved between pages in every listing: accounts made or changed meanwhile may be missing");
+            }
+        }
+        let mut rows: Vec<Row> = kept.into_values().filter_map(|kept| kept.row).collect();
+        rows.sort_unstable_by_key(|row| row.id);
+        self.pass.shared.rows(0, rows);
+        self.pass.shared.done(0);
+        Ok(())
+    }
+
+    /// Lists all users by offset, later rows replacing earlier ones; answers whether a row was seen twice, which tells that
+    /// another may have been missed.
+    async fn list_once(
+        &self,
+        suppliers: &SupplierRoles,
+        kept: &mut HashMap<UserId, Kept>,
+    ) -> Result<bool, Fault> {
+        let mut seen = HashSet::new();
+        let mut moved = false;
+        let mut from = Some(0);
+        while let Some(offset) = from {
+            let page = self.page(UserCursor::Offset(offset)).await?;
+            from = match page.next {
+                None => None,
+                Some(UserCursor::Offset(next)) if next > offset => Some(next),
+                Some(_) => return Err(strange_cursor()),
+            };
+            for new in self.keep(page.users, suppliers).await? {
+                moved |= !seen.insert(new.id);
+                if let Some(old) = kept.insert(new.id, new) {
+                    lock(&self.holdings).forget(old.slot);
+                }
+            }
+        }
+        Ok(moved)
+    }
+
+    async fn page(&self, from: UserCursor) -> Result<UserPage, Fault> {
+        let query = UserQuery {
+            from,
+            filter: UserFilter::All,
+        };
+        self.pass.patiently("users", || self.reader.users(&query)).await
+    }
+
+    /// Takes users in, and spools those that are listed.
+    async fn keep(&self, users: Vec<User>, suppliers: &SupplierRoles) -> Result<Vec<Kept>, Fault> {
+        let mut kept = Vec::with_capacity(users.len());
+        let mut listed = Vec::with_capacity(users.len());
+        {
+            let mut holdings = lock(&self.holdings);
+            for user in users {
+                let (account, access) = Account::of(user, suppliers);
+                let slot = holdings.add(account.id, account.class, &access)?;
+                kept.push(Kept {
+                    id: account.id,
+                    slot,
+                    row: None,
+                });
+                if self.pass.config.classes.contains(account.class) {
+                    listed.push((account, slot));
+                }
+            }
+        }
+        let mut rows = self.spool.append(&listed).await?.into_iter().peekable();
+        for kept in &mut kept {
+            kept.row = rows.next_if(|row| row.slot == kept.slot);
+        }
+        Ok(kept)
+    }
+}

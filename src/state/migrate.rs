@@ -1,0 +1,66 @@
+//! The schema, as the ordered list of steps that led to it; `user_version` counts the steps taken.
+//!
+//! Invariant: a step that was released is never changed. A database with more steps than are known here is refused.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::failed;
+use crate::model::fault::{Fault, FaultKind};
+
+const STEPS: [&str; 1] = [
+    // `one` makes a second binding impossible. Counts of the last complete pass, by the name of what is counted.
+    "create table binding (one integer primary key check (one = 1), tenant text not null) strict;
+     create table baseline (one integer primary key check (one = 1), taken_at text not null) strict;
+     create table baseline_count (what text primary key, count integer not null check (count >= 0)) strict, without rowid;",
+];
+
+/// Takes the missing steps, all or none.
+pub(super) fn up(db: &mut Connection, path: &Path) -> Result<(), Fault> {
+    let mut work = || -> rusqlite::Result<Result<(), usize>> {
+        // Immediate: of two processes that start at once, the second sees what the first has done.
+        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let taken: usize = change.query_row("pragma user_version", [], |row| row.get(0))?;
+        let Some(missing) = STEPS.get(taken..) else {
+            return Ok(Err(taken));
+        };
+        for step in missing {
+            change.execute_batch(step)?;
+        }
+        if !missing.is_empty() {
+            change.pragma_update(None, "user_version", STEPS.len())?;
+        }
+        change.commit()?;
+        Ok(Ok(()))
+    };
+    work().map_err(|error| failed(path, error))?.map_err(|version| {
+        Fault::new(
+            FaultKind::Refused,
+            format!(
+                "{} is of version {version}; this program knows versions up to {}",
+                path.display(),
+                STEPS.len()
+            ),
+        )
+        .advise("use the newer program that wrote it, or choose another directory with --state-dir")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn steps_are_taken_once_and_a_newer_database_is_refused() {
+        let mut db = Connection::open_in_memory().unwrap();
+        let path = Path::new("state.db");
+        up(&mut db, path).unwrap();
+        up(&mut db, path).unwrap();
+        db.pragma_update(None, "user_version", STEPS.len() + 1).unwrap();
+        let fault = up(&mut db, path).unwrap_err();
+        assert_eq!(*fault.kind(), FaultKind::Refused);
+        assert!(fault.message().contains("version 2"), "{fault}");
+    }
+}

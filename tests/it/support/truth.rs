@@ -1,0 +1,226 @@
+//! Compares a file, read independently, with what the sandbox says is really there: nothing missing, extra or doubled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use baton_coupa::sandbox::{Truth, TruthClass, TruthGroupKind, TruthUser};
+use prost_reflect::{DynamicMessage, Value};
+
+use super::reader::{Run, annotation, field, text};
+
+/// The classes served by default.
+pub const DEFAULT_CLASSES: [TruthClass; 2] = [TruthClass::Internal, TruthClass::Api];
+
+/// Fails with a list of differences if `run` is not exactly `truth` as seen by someone who serves `classes`.
+pub fn assert_equal(run: &Run, truth: &Truth, classes: &[TruthClass]) {
+    let mut wrong = Vec::new();
+    let served: Vec<&TruthUser> = truth
+        .users
+        .iter()
+        .filter(|user| classes.contains(&user.class))
+        .collect();
+    sets(
+        "resource types",
+        &mut wrong,
+        keys(&run.types),
+        ["group", "license", "role", "user"].map(str::to_owned).into(),
+    );
+    sets(
+        "resources",
+        &mut wrong,
+        keys(&run.resources),
+        expected_resources(truth, &served),
+    );
+    sets(
+        "entitlements",
+        &mut wrong,
+        keys(&run.entitlements),
+        expected_entitlements(truth),
+    );
+    sets("grants", &mut wrong, keys(&run.grants), expected_grants(&served));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+
+    for user in served {
+        check_user(&run.resources[&format!("user:{}", user.id)], user);
+    }
+    for group in &truth.groups {
+        let found = &run.resources[&format!("group:{}", group.id)];
+        assert_eq!(text(found, "display_name"), group.name);
+        let group_trait = annotation(found, "GroupTrait").unwrap();
+        let project = group.kind == TruthGroupKind::Project;
+        assert_eq!(
+            text(&group_trait, "group_source_type"),
+            if project { "project" } else { "group" }
+        );
+        assert_eq!(
+            profile(found)["active"],
+            Value::Bool(group.active),
+            "group {}",
+            group.id
+        );
+        assert_eq!(
+            profile(found)["can_approve"],
+            Value::Bool(group.can_approve),
+            "group {}",
+            group.id
+        );
+    }
+    for role in &truth.roles {
+        let found = &run.resources[&format!("role:{}", role.id)];
+        assert_eq!(text(found, "display_name"), role.name);
+        assert!(annotation(found, "RoleTrait").is_some());
+        assert_eq!(
+            profile(found)["omnipotent"],
+            Value::Bool(role.omnipotent),
+            "role {}",
+            role.id
+        );
+    }
+    for license in &truth.licenses {
+        let found = &run.resources[&format!("license:{}", license.name)];
+        let license_trait = annotation(found, "LicenseProfileTrait").unwrap();
+        let seats = truth
+            .users
+            .iter()
+            .filter(|user| user.licenses.contains(&license.name))
+            .count();
+        assert_eq!(
+            field(&license_trait, "consumed_seats"),
+            Value::I64(seats as i64),
+            "seats of {}",
+            license.name
+        );
+        let entitlement = &run.entitlements[&format!("license:{}:assigned", license.name)];
+        if annotation(entitlement, "EntitlementImmutable").is_some() {
+            assert!(license.read_only, "{} can be changed", license.name);
+        }
+    }
+}
+
+fn keys(map: &BTreeMap<String, DynamicMessage>) -> BTreeSet<String> {
+    map.keys().cloned().collect()
+}
+
+fn sets(what: &str, wrong: &mut Vec<String>, found: BTreeSet<String>, expected: BTreeSet<String>) {
+    let some =
+        |ids: Vec<&String>| format!("{} ({:?} ...)", ids.len(), ids.iter().take(5).collect::<Vec<_>>());
+    if found != expected {
+        wrong.push(format!(
+            "{what}: missing {}, extra {}",
+            some(expected.difference(&found).collect()),
+            some(found.difference(&expected).collect())
+        ));
+    }
+}
+
+fn expected_resources(truth: &Truth, served: &[&TruthUser]) -> BTreeSet<String> {
+    let users = served.iter().map(|user| format!("user:{}", user.id));
+    let groups = truth.groups.iter().map(|group| format!("group:{}", group.id));
+    let roles = truth.roles.iter().map(|role| format!("role:{}", role.id));
+    let licenses = truth
+        .licenses
+        .iter()
+        .map(|license| format!("license:{}", license.name));
+    users.chain(groups).chain(roles).chain(licenses).collect()
+}
+
+fn expected_entitlements(truth: &Truth) -> BTreeSet<String> {
+    let groups = truth
+        .groups
+        .iter()
+        .map(|group| format!("group:{}:member", group.id));
+    let roles = truth.roles.iter().map(|role| format!("role:{}:member", role.id));
+    let licenses = truth
+        .licenses
+        .iter()
+        .map(|license| format!("license:{}:assigned", license.name));
+    groups.chain(roles).chain(licenses).collect()
+}
+
+fn expected_grants(served: &[&TruthUser]) -> BTreeSet<String> {
+    let mut grants = BTreeSet::new();
+    for user in served {
+        grants.extend(
+            user.roles
+                .iter()
+                .map(|id| format!("role:{id}:member:user:{}", user.id)),
+        );
+        grants.extend(
+            user.groups
+                .iter()
+                .map(|id| format!("group:{id}:member:user:{}", user.id)),
+        );
+        grants.extend(
+            user.licenses
+                .iter()
+                .map(|name| format!("license:{name}:assigned:user:{}", user.id)),
+        );
+    }
+    grants
+}
+
+fn profile(resource: &DynamicMessage) -> BTreeMap<String, Value> {
+    let profile = field(resource, "profile");
+    let fields = field(profile.as_message().unwrap(), "fields");
+    let mut plain = BTreeMap::new();
+    for (key, value) in fields.as_map().unwrap() {
+        let value = value.as_message().unwrap();
+        let (_, inner) = value
+            .fields()
+            .next()
+            .unwrap_or_else(|| panic!("an empty profile value"));
+        plain.insert(key.as_str().unwrap().to_owned(), inner.clone());
+    }
+    plain
+}
+
+fn check_user(found: &DynamicMessage, user: &TruthUser) {
+    let id = user.id;
+    let profile = profile(found);
+    let same = |key: &str, expected: Option<&str>| {
+        let got = profile
+            .get(key)
+            .map(|value| value.as_str().unwrap_or("not a text").to_owned());
+        // Personal values stay out of failure messages of a run against a real tenant; here they are made up.
+        assert_eq!(got.as_deref(), expected, "user {id}: {key}");
+    };
+    same("login", Some(&user.login));
+    same("email", user.email.as_deref());
+    same("first_name", Some(&user.first_name));
+    same("last_name", Some(&user.last_name));
+    same("full_name", Some(&user.full_name));
+    same("employee_number", user.employee_number.as_deref());
+    same("department", user.department.as_deref());
+    same("sso_identifier", user.sso_identifier.as_deref());
+    same("authentication_method", Some(&user.authentication_method));
+    same("manager_id", user.manager_id.map(|id| id.to_string()).as_deref());
+    assert_eq!(text(found, "display_name"), user.full_name, "user {id}");
+
+    let user_trait = annotation(found, "UserTrait").unwrap();
+    assert_eq!(text(&user_trait, "login"), user.login);
+    let (enabled, disabled) = (1, 2);
+    let status = if user.active { enabled } else { disabled };
+    assert_eq!(
+        field(field(&user_trait, "status").as_message().unwrap(), "status"),
+        Value::I32(status),
+        "user {id}"
+    );
+    let (human, service) = (1, 2);
+    let account = if user.class == TruthClass::Api {
+        service
+    } else {
+        human
+    };
+    if matches!(user.class, TruthClass::Internal | TruthClass::Api) {
+        assert_eq!(
+            field(&user_trait, "account_type"),
+            Value::I32(account),
+            "user {id}"
+        );
+    }
+    let created = field(found, "created_at");
+    assert_eq!(
+        field(created.as_message().unwrap(), "seconds"),
+        Value::I64(user.created_at),
+        "user {id}"
+    );
+}
