@@ -121,8 +121,6 @@ readings! {
     users_have_a_type: { user_type: PerSurface::both(Presence::Present) },
     bodies_of_401: { unauthorized_body: ErrorBody::Json },
     rows_repeated_across_pages: { repeated_row: PerSurface::both(true) },
-    rows_repeated_and_scattered: {
-        repeated_row: PerSurface::both(true), order: PerSurface::both(Ordering::Scattered) },
 }
 
 #[tokio::test(flavor = "multi_thread")]
