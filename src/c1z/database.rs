@@ -1,4 +1,4 @@
-//! The SQLite side of one run: earlier runs are copied in, rows are upserted, the run is closed and packed tight.
+//! The `SQLite` side of one run: earlier runs are copied in, rows are upserted, the run is closed and packed tight.
 //!
 //! Invariant: an object stored twice under one id is stored once, the later content winning; nothing here outlives the
 //! scratch directory unless `seal` went to its end.

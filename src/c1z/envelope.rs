@@ -1,4 +1,4 @@
-//! The container of a sync file: five bytes of magic, then one zstd stream holding a SQLite database.
+//! The container of a sync file: five bytes of magic, then one zstd stream holding a `SQLite` database.
 //!
 //! Invariant: unpacking is bounded in bytes and in window, whatever the file says about itself.
 

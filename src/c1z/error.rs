@@ -1,4 +1,4 @@
-//! Errors of files and SQLite as faults. The one place that decides which of them say "the file is bad" and which "this
+//! Errors of files and `SQLite` as faults. The one place that decides which of them say "the file is bad" and which "this
 //! machine is in trouble".
 
 use std::io;

@@ -152,7 +152,7 @@ impl Syncer {
         match tokio::time::timeout(CLEANUP, self.source.cleanup(run_id)).await {
             Ok(Ok(())) => {}
             Ok(Err(fault)) => {
-                tracing::warn!(error = ?fault, "the connector could not clean up after the sync")
+                tracing::warn!(error = ?fault, "the connector could not clean up after the sync");
             }
             Err(_) => tracing::warn!("the connector did not clean up after the sync in time"),
         }

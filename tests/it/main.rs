@@ -1,1 +1,4 @@
 //! Integration tests.
+
+mod c1z;
+mod sync;
