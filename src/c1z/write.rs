@@ -123,7 +123,7 @@ impl Writer {
             let (path, tenant, settings) = (path.to_owned(), tenant.to_owned(), settings.clone());
             let (failure, stop) = (Arc::clone(&failure), stop.clone());
             tokio::task::spawn_blocking(move || {
-                let outcome = Database::begin(&path, &tenant, kind, &settings).and_then(|database| {
+                let outcome = Database::begin(&path, &tenant, kind, &settings, &stop).and_then(|database| {
                     // Nobody listens any more: the sync was called off.
                     ready
                         .send(database.run_id().to_owned())

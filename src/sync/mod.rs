@@ -116,6 +116,12 @@ impl Syncer {
             tracing::warn!(warning_count = tally.vanished, "sync completed with warnings");
         }
         tracing::info!("Sync complete.");
+        tracing::info!(
+            output_path = %saved.path.display(),
+            decompressed_bytes = saved.decompressed_bytes,
+            compressed_bytes = saved.compressed_bytes,
+            "c1z: saved"
+        );
         Ok(SyncSummary {
             run_id,
             saved,

@@ -16,7 +16,7 @@ use baton_coupa::model::fault::{Fault, FaultKind};
 use baton_coupa::model::tenant::AccountClass;
 use baton_coupa::proto::connector as c1;
 use baton_coupa::proto::pack;
-use baton_coupa::sync::Scope;
+use baton_coupa::sync::{Phase, Progress, Scope, Source, Syncer};
 use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
@@ -374,6 +374,51 @@ async fn a_failed_or_cancelled_sync_leaves_the_file_as_it_was() {
     assert_eq!(bench.names(), left, "neither .tmp nor working files are left");
     bench.sync(&Arc::new(Fake::tenant())).await.unwrap();
     assert_eq!(bench.read().runs().len(), 2);
+}
+
+/// Calls the sync off as soon as it begins to save.
+struct CancelAtSave(CancellationToken);
+
+impl Progress for CancelAtSave {
+    fn phase(&self, phase: Phase) {
+        if phase == Phase::Save {
+            self.0.cancel();
+        }
+    }
+    fn rows(&self, _phase: Phase, _resource_type: &str, _total: u64) {}
+}
+
+#[tokio::test]
+async fn a_sync_can_be_called_off_while_it_saves() {
+    let bench = Bench::new();
+    bench.sync(&Arc::new(Fake::tenant())).await.unwrap();
+    let good = std::fs::read(bench.file()).unwrap();
+    let cancel = CancellationToken::new();
+    let source: Arc<dyn Source> = Arc::new(Fake::tenant());
+    let syncer = Syncer::new(source, bench.options.clone());
+    let fault = syncer
+        .run(&cancel, &CancelAtSave(cancel.clone()))
+        .await
+        .unwrap_err();
+    assert_eq!(*fault.kind(), FaultKind::Cancelled);
+    assert_eq!(std::fs::read(bench.file()).unwrap(), good);
+    assert_eq!(bench.names(), ["sync.c1z", "tmp"]);
+}
+
+#[tokio::test]
+async fn directories_that_are_not_there_are_named_before_anything_is_read() {
+    for spoil in [
+        (|bench: &mut Bench| bench.options.file = bench.dir.path().join("no/sync.c1z")) as fn(&mut Bench),
+        |bench| bench.options.settings.temp_dir = bench.dir.path().join("no"),
+    ] {
+        let mut bench = Bench::new();
+        spoil(&mut bench);
+        let fake = Arc::new(Fake::tenant());
+        let fault = bench.sync(&fake).await.unwrap_err();
+        assert!(fault.message().contains("/no"), "{fault}");
+        assert!(fault.advice().unwrap().contains("exists"), "{fault}");
+        assert_eq!(fake.calls(), ["validate"]);
+    }
 }
 
 #[tokio::test]

@@ -454,6 +454,88 @@ async fn resources_only_asks_for_nothing_else() {
     assert_eq!(bench.read().runs()[0].kind, "resources_only");
 }
 
+/// Collects log lines.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(line);
+        Ok(line.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_log_speaks_the_words_of_the_ecosystem_and_names_nobody() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    // With one subscriber only, a message first met by the thread of another test would be switched off for all threads.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let guard = tracing::subscriber::set_default(subscriber);
+    let bench = Bench::new();
+    let fake = Arc::new(Fake::tenant());
+    fake.fail("resources user 2", Fault::unavailable("down"));
+    fake.fail("grants role/2", not_found());
+    bench.sync(&fake).await.unwrap();
+    drop(guard);
+
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    for personal in ["The user", "login of", "department of"] {
+        assert!(!text.contains(personal), "{personal}");
+    }
+    let said: Vec<String> = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|line| line["level"] != "DEBUG" && line["level"] != "TRACE")
+        .map(|line| {
+            let fields = &line["fields"];
+            let kind = fields["resource_type_id"].as_str().unwrap_or_default();
+            let count = fields["count"]
+                .as_u64()
+                .map(|count| count.to_string())
+                .unwrap_or_default();
+            format!("{} {kind} {count}", fields["message"].as_str().unwrap())
+                .trim_end()
+                .to_owned()
+        })
+        .collect();
+    let expected = [
+        "Syncing resource types...",
+        "Synced resource types  4",
+        "Syncing resources...",
+        "retrying operation",
+        "Synced resources user 5",
+        "Synced resources group 3",
+        "Synced resources role 3",
+        "Synced resources license 1",
+        "Syncing static entitlements...",
+        "Syncing entitlements...",
+        "Syncing entitlements license",
+        "Synced entitlements license 1",
+        "Syncing grants...",
+        "Syncing grants group",
+        "Syncing grants role",
+        "skipping resource due to not found role",
+        "Syncing grants license",
+        "Synced grants group 3",
+        "Synced grants role 3",
+        "Synced grants license 1",
+        "sync data collection complete",
+        "sync completed with warnings",
+        "Sync complete.",
+        "c1z: saved",
+    ];
+    assert_eq!(said, expected);
+}
+
 #[tokio::test]
 async fn a_sync_can_run_on_any_thread() {
     let bench = Bench::new();
