@@ -124,6 +124,7 @@ async fn calls_come_in_the_order_of_the_protocol() {
 
 #[tokio::test]
 async fn the_summary_and_the_watcher_are_told_the_same() {
+    use Phase::{Check, Entitlements, Grants, ResourceTypes, Resources, Save, StaticEntitlements, Validate};
     let bench = Bench::new();
     let seen = Seen::default();
     let source: Arc<dyn Source> = Arc::new(Fake::tenant());
@@ -153,7 +154,6 @@ async fn the_summary_and_the_watcher_are_told_the_same() {
         .filter(|(_, kind, _)| kind.is_empty())
         .map(|(phase, ..)| *phase)
         .collect();
-    use Phase::{Check, Entitlements, Grants, ResourceTypes, Resources, Save, StaticEntitlements, Validate};
     assert_eq!(
         phases,
         [
@@ -192,8 +192,8 @@ async fn workers_and_chains_do_not_change_the_result() {
         let mut bench = Bench::new();
         bench.options.workers = NonZeroUsize::new(workers).unwrap();
         let fake = Arc::new(Fake {
-            shards,
             page,
+            shards,
             ..Fake::tenant()
         });
         bench.sync(&fake).await.unwrap();
@@ -314,12 +314,11 @@ async fn a_connector_that_turns_in_circles_is_found_out() {
 #[tokio::test]
 async fn an_empty_page_does_not_end_a_listing() {
     let bench = Bench::new();
-    let fake = Fake {
+    // Pages of no rows at all, each with a token that was not seen before, then a circle: the sync must have gone on.
+    let mut fake = Fake {
         page: 0,
         ..Fake::tenant()
     };
-    // Pages of no rows at all, each with a token that was not seen before, then a circle: the sync must have gone on.
-    let mut fake = fake;
     fake.tokens.insert("types all".into(), "0000".into());
     fake.tokens.insert("types all 0000".into(), "00".into());
     fake.tokens.insert("types all 00".into(), "0000".into());
@@ -376,11 +375,14 @@ async fn many_vanished_resources_end_the_sync() {
     }
 }
 
+/// Makes a sound connector contradict itself.
+type Spoil = fn(&mut Fake);
+
 #[tokio::test]
 async fn rows_that_point_to_nothing_are_not_published() {
-    let spoilers: [(&str, fn(&mut Fake)); 3] = [
+    let spoilers: [(&str, Spoil); 3] = [
         ("1 grants to an unknown principal", |fake| {
-            fake.grants.push(grant("role", "1", "member", 99))
+            fake.grants.push(grant("role", "1", "member", 99));
         }),
         ("2 grants of an unknown entitlement", |fake| {
             fake.grants.push(grant("role", "1", "owner", 1));
