@@ -1,4 +1,4 @@
-//! The SQLite side of one run: earlier runs are copied in, rows are upserted, the run is closed and packed tight.
+//! The `SQLite` side of one run: earlier runs are copied in, rows are upserted, the run is closed and packed tight.
 //!
 //! Invariant: an object stored twice under one id is stored once, the later content winning; nothing here outlives the
 //! scratch directory unless `seal` went to its end.
@@ -44,6 +44,7 @@ impl Database {
         tenant: &str,
         kind: RunKind,
         settings: &Settings,
+        stop: &CancellationToken,
     ) -> Result<Self, Fault> {
         let target = Target::claim(path)?;
         let previous = envelope::open(target.path())?;
@@ -54,7 +55,7 @@ impl Database {
         let earlier = match previous {
             Some(packed) => {
                 let (unpacked, mut file) = scratch.create("previous.db")?;
-                packed.unpack(&mut file, settings.limits)?;
+                packed.unpack(&mut file, settings.limits, stop)?;
                 take_over(&db, &unpacked, kind, settings).map_err(|error| existing(path, error))?
             }
             None => Vec::new(),
@@ -245,12 +246,6 @@ impl Database {
         let (sealed, _) = self.scratch.create("sealed.db")?;
         pack_tight(&self.db, &sealed, stop)?;
         let saved = self.target.publish(&sealed, stop)?;
-        tracing::info!(
-            output_path = %saved.path.display(),
-            decompressed_bytes = saved.decompressed_bytes,
-            compressed_bytes = saved.compressed_bytes,
-            "c1z: saved"
-        );
         Ok((saved, stats))
     }
 

@@ -1,4 +1,4 @@
-//! The container of a sync file: five bytes of magic, then one zstd stream holding a SQLite database.
+//! The container of a sync file: five bytes of magic, then one zstd stream holding a `SQLite` database.
 //!
 //! Invariant: unpacking is bounded in bytes and in window, whatever the file says about itself.
 
@@ -67,7 +67,12 @@ pub(super) struct Packed<'a> {
 
 impl Packed<'_> {
     /// Writes the database to `to`.
-    pub(super) fn unpack(mut self, to: &mut File, limits: Limits) -> Result<(), Fault> {
+    pub(super) fn unpack(
+        mut self,
+        to: &mut File,
+        limits: Limits,
+        stop: &CancellationToken,
+    ) -> Result<(), Fault> {
         let too_large = || {
             damaged(
                 self.path,
@@ -87,6 +92,9 @@ impl Packed<'_> {
         let mut buffer = vec![0; CHUNK];
         let mut written: u64 = 0;
         loop {
+            if stop.is_cancelled() {
+                return Err(cancelled());
+            }
             let count = bounded.read(&mut buffer).map_err(broken)?;
             if count == 0 {
                 return Ok(());
@@ -164,7 +172,7 @@ mod tests {
             return Ok(None);
         };
         let to = dir.path().join("db");
-        packed.unpack(&mut File::create(&to).unwrap(), limits)?;
+        packed.unpack(&mut File::create(&to).unwrap(), limits, &CancellationToken::new())?;
         Ok(Some(fs::read(to).unwrap()))
     }
 

@@ -1,4 +1,4 @@
-//! Errors of files and SQLite as faults. The one place that decides which of them say "the file is bad" and which "this
+//! Errors of files and `SQLite` as faults. The one place that decides which of them say "the file is bad" and which "this
 //! machine is in trouble".
 
 use std::io;
@@ -10,7 +10,8 @@ use crate::model::fault::{Fault, FaultKind};
 
 /// An I/O error met while doing `what` to `path`.
 pub(super) fn file(what: &str, path: &Path, error: &io::Error) -> Fault {
-    let fault = Fault::internal(format!("cannot {what} {}", path.display())).because(error);
+    // The system's own words name no content, and a person needs them.
+    let fault = Fault::internal(format!("cannot {what} {}: {error}", path.display()));
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             fault.advise("the disk is full: free some space")

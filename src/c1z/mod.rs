@@ -1,4 +1,4 @@
-//! Sync files (`.c1z`, format v1: one SQLite database in one zstd frame), written for the platform and for `baton`.
+//! Sync files (`.c1z`, format v1: one `SQLite` database in one zstd frame), written for the platform and for `baton`.
 //!
 //! Invariant: the file at the target path is always a complete, finished one. Everything is prepared in a scratch
 //! directory; the target is replaced by one rename, or not touched at all.

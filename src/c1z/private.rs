@@ -25,6 +25,18 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Takes every right from everybody but the owner.
+pub(super) fn close_to_others(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
+}
+
 /// Locks the file if nobody else does. A file system without locks answers [`Lock::Ours`]: only the protection of two syncs
 /// from each other is lost there.
 pub(super) fn try_lock(file: &File) -> io::Result<Lock> {

@@ -8,6 +8,7 @@ use std::path::Path;
 use prost::Message as _;
 use prost_types::value::Kind;
 use rusqlite::{Connection, OpenFlags};
+use tokio_util::sync::CancellationToken;
 
 use super::error::existing;
 use super::run::{Token, parse_time};
@@ -32,11 +33,12 @@ pub fn baseline(path: &Path, tenant: &str, settings: &Settings) -> Result<Option
     };
     let scratch = Scratch::new(&settings.temp_dir)?;
     let (unpacked, mut file) = scratch.create("previous.db")?;
-    packed.unpack(&mut file, settings.limits)?;
+    packed.unpack(&mut file, settings.limits, &CancellationToken::new())?;
     read(&unpacked, tenant).map_err(|error| existing(path, error))
 }
 
 fn read(database: &Path, tenant: &str) -> rusqlite::Result<Option<Baseline>> {
+    // Writable for the engine's sake only: a header that says WAL needs files beside it.
     let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.execute_batch("pragma query_only = on; pragma trusted_schema = off; pragma cell_size_check = on;")?;
     let Some((run, ended_at)) = latest_run(&db, tenant)? else {

@@ -72,8 +72,8 @@ create index idx_resources_external_sync_v1 on v1_resources (parent_resource_typ
 create index idx_entitlements_resource_id_v1 on v1_entitlements (resource_type_id, resource_id);
 create index idx_grants_resource_type_id_resource_id_v1 on v1_grants (resource_type_id, resource_id);
 create index idx_grants_principal_id_v1 on v1_grants (principal_resource_type_id, principal_resource_id);
-create index idx_grants_entitlement_id_principal_id_v1
-    on v1_grants (entitlement_id, principal_resource_type_id, principal_resource_id);
+create index idx_grants_entitlement_id_principal_id_v1 on v1_grants (entitlement_id, principal_resource_type_id, \
+principal_resource_id);
 create index idx_grants_entitlement_sync_grant_v1 on v1_grants (entitlement_id, sync_id, id);
 create index idx_grants_sync_expansion_v1 on v1_grants (sync_id) where expansion is not null;
 create index idx_grants_sync_needs_expansion_v1 on v1_grants (sync_id) where needs_expansion = 1;

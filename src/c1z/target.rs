@@ -40,6 +40,8 @@ impl Target {
             if !still_there(&held, &staging).map_err(failed)? {
                 continue;
             }
+            // A left-over of another program may be open to others.
+            private::close_to_others(&held).map_err(failed)?;
             held.set_len(0).map_err(failed)?;
             return Ok(Self {
                 path: path.to_owned(),
@@ -182,6 +184,9 @@ mod tests {
             let target = Target::claim(&path).unwrap();
             target.publish(&database, &CancellationToken::new()).unwrap();
         };
+        let left_over = dir.path().join("sync.c1z.tmp");
+        fs::write(&left_over, b"").unwrap();
+        fs::set_permissions(&left_over, fs::Permissions::from_mode(0o644)).unwrap();
         publish();
         assert_eq!(mode(), 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();

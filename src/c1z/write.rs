@@ -100,7 +100,7 @@ pub struct Writer {
     thread: JoinHandle<()>,
     /// The first failure of the thread, after which it takes no more jobs.
     failure: Arc<OnceLock<Fault>>,
-    _stop_on_drop: DropGuard,
+    stop: DropGuard,
 }
 
 impl Writer {
@@ -123,7 +123,7 @@ impl Writer {
             let (path, tenant, settings) = (path.to_owned(), tenant.to_owned(), settings.clone());
             let (failure, stop) = (Arc::clone(&failure), stop.clone());
             tokio::task::spawn_blocking(move || {
-                let outcome = Database::begin(&path, &tenant, kind, &settings).and_then(|database| {
+                let outcome = Database::begin(&path, &tenant, kind, &settings, &stop).and_then(|database| {
                     // Nobody listens any more: the sync was called off.
                     ready
                         .send(database.run_id().to_owned())
@@ -142,18 +142,14 @@ impl Writer {
             jobs,
             thread,
             failure,
-            _stop_on_drop: stop.drop_guard(),
+            stop: stop.drop_guard(),
         };
-        match begun {
-            Ok(run_id) => {
-                writer.run_id = run_id;
-                Ok(writer)
-            }
-            Err(_) => {
-                writer.joined().await;
-                Err(writer.fault())
-            }
+        if let Ok(run_id) = begun {
+            writer.run_id = run_id;
+            return Ok(writer);
         }
+        writer.joined().await;
+        Err(writer.fault())
     }
 
     /// Id of the run.
@@ -202,12 +198,9 @@ impl Writer {
     /// Gives the run up and waits until its working files are gone. The file stays as it was.
     pub async fn abandon(self) {
         let Self {
-            jobs,
-            thread,
-            _stop_on_drop,
-            ..
+            jobs, thread, stop, ..
         } = self;
-        drop(_stop_on_drop);
+        drop(stop);
         drop(jobs);
         // A panic in the thread changes nothing here: the run is given up either way.
         let _ = thread.await;

@@ -10,9 +10,12 @@ use crate::model::baseline::{Baseline, Baselines, Count};
 use crate::model::fault::Fault;
 use crate::model::tenant::AccountClass;
 
+/// Counts by their stored names.
+type StoredCounts = Vec<(String, u64)>;
+
 impl Baselines for State {
     fn last(&self) -> Result<Option<Baseline>, Fault> {
-        let read = || -> rusqlite::Result<Option<(String, Vec<(String, u64)>)>> {
+        let read = || -> rusqlite::Result<Option<(String, StoredCounts)>> {
             let mut db = self.db();
             // One view of both tables.
             let view = db.transaction()?;

@@ -1,4 +1,4 @@
-//! What this program remembers about a tenant between processes: one directory, one SQLite database in it.
+//! What this program remembers about a tenant between processes: one directory, one `SQLite` database in it.
 //!
 //! Invariant: a state directory belongs to one user of this machine and to one tenant. It is opened only if nobody else can
 //! write into it, and its database is bound to the tenant it was made for.

@@ -4,6 +4,7 @@
 //! never repaired: what lies there already may be theirs.
 
 use std::env;
+use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,9 @@ use std::path::{Path, PathBuf};
 use crate::model::fault::{Fault, FaultKind};
 
 const NAME: &str = "baton-coupa";
+/// In a directory with this bit only the owner of an entry can remove or rename it.
+#[cfg(unix)]
+const STICKY: u32 = 0o1000;
 
 /// `$XDG_STATE_HOME/baton-coupa`, else `~/.local/state/baton-coupa`; `None` for a user without a home.
 pub fn default_dir() -> Option<PathBuf> {
@@ -74,7 +78,8 @@ fn directory_name(tenant: &str) -> String {
         match byte {
             b'a'..=b'z' | b'0'..=b'9' | b'-' => name.push(char::from(byte)),
             b'.' if position > 0 => name.push('.'),
-            _ => name.push_str(&format!("%{byte:02X}")),
+            // Writing to a `String` does not fail.
+            _ => drop(write!(name, "%{byte:02X}")),
         }
     }
     name
@@ -112,7 +117,6 @@ fn check_base(base: &Path) -> Result<(), Fault> {
             "name the directory itself",
         ));
     }
-    const STICKY: u32 = 0o1000;
     if mode & 0o002 != 0 && mode & STICKY == 0 {
         return Err(unsafe_place(
             base,

@@ -116,6 +116,12 @@ impl Syncer {
             tracing::warn!(warning_count = tally.vanished, "sync completed with warnings");
         }
         tracing::info!("Sync complete.");
+        tracing::info!(
+            output_path = %saved.path.display(),
+            decompressed_bytes = saved.decompressed_bytes,
+            compressed_bytes = saved.compressed_bytes,
+            "c1z: saved"
+        );
         Ok(SyncSummary {
             run_id,
             saved,
@@ -152,7 +158,7 @@ impl Syncer {
         match tokio::time::timeout(CLEANUP, self.source.cleanup(run_id)).await {
             Ok(Ok(())) => {}
             Ok(Err(fault)) => {
-                tracing::warn!(error = ?fault, "the connector could not clean up after the sync")
+                tracing::warn!(error = ?fault, "the connector could not clean up after the sync");
             }
             Err(_) => tracing::warn!("the connector did not clean up after the sync in time"),
         }

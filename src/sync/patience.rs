@@ -25,7 +25,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             step: Duration::from_secs(1),
-            longest: Duration::from_secs(60),
+            longest: Duration::from_mins(1),
             total: Duration::from_mins(15),
         }
     }

@@ -173,14 +173,14 @@ impl<'a> Collect<'a> {
         let mut feed = Feed::new(step, &plan.types, self.writer);
         let mut waiting: VecDeque<Chain> = VecDeque::new();
         let mut running = FuturesUnordered::new();
-        let mut fed = false;
+        let mut all_started = false;
         loop {
             while running.len() < self.options.workers.get() {
                 // Started listings first: memory then holds few of them.
                 let mut chain = waiting.pop_front();
-                if chain.is_none() && !fed {
+                if chain.is_none() && !all_started {
                     chain = feed.next().await?;
-                    fed = chain.is_none();
+                    all_started = chain.is_none();
                 }
                 let Some(chain) = chain else { break };
                 running.push(self.visit(chain, phase, plan));

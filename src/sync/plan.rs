@@ -119,12 +119,11 @@ fn latest_by_id(listed: Vec<ResourceType>) -> Result<Vec<ResourceType>, Fault> {
                 "the connector listed a resource type without an id",
             ));
         }
-        match places.get(&kind.id).and_then(|place| types.get_mut(*place)) {
-            Some(earlier) => *earlier = kind,
-            None => {
-                places.insert(kind.id.clone(), types.len());
-                types.push(kind);
-            }
+        let place = *places.entry(kind.id.clone()).or_insert(types.len());
+        if let Some(earlier) = types.get_mut(place) {
+            *earlier = kind;
+        } else {
+            types.push(kind);
         }
     }
     if types.is_empty() {

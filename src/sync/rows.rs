@@ -108,7 +108,7 @@ fn bad(what: &str) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
     use crate::proto::connector::ResourceType;
     use crate::proto::pack;

@@ -5,13 +5,14 @@
     clippy::panic,
     clippy::missing_panics_doc,
     missing_docs,
-    unreachable_pub,
     reason = "tests"
 )]
 
 mod architecture;
+mod c1z;
 mod conformance;
 mod grpc;
 mod program;
 mod support;
+mod sync;
 mod truth;
