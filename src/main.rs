@@ -17,11 +17,23 @@ fn main() -> ExitCode {
     let invocation = match config::load(env::args_os(), &|name| env::var_os(name), &directory) {
         Ok(invocation) => invocation,
         Err(errors) => {
+            for warning in errors.warnings() {
+                say(warning);
+            }
             say(&errors);
             return ExitCode::from(exit::USAGE);
         }
     };
-    match run(invocation) {
+    let progress = if watched(&invocation) {
+        Progress::on_stderr()
+    } else {
+        Progress::hidden()
+    };
+    if let Err(error) = telemetry::install(&invocation.log, &progress.bars()) {
+        say(&error);
+        return ExitCode::from(exit::USAGE);
+    }
+    match run(invocation, &progress) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             say(&fault);
@@ -30,14 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(invocation: Invocation) -> Result<(), Fault> {
-    let progress = if watched(&invocation) {
-        Progress::on_stderr()
-    } else {
-        Progress::hidden()
-    };
-    telemetry::install(&invocation.log, &progress.bars())
-        .map_err(|error| Fault::invalid(error.to_string()))?;
+fn run(invocation: Invocation, progress: &Progress) -> Result<(), Fault> {
     for warning in &invocation.warnings {
         tracing::warn!("{warning}");
     }
@@ -45,7 +50,7 @@ fn run(invocation: Invocation) -> Result<(), Fault> {
         .enable_all()
         .build()
         .map_err(|error| Fault::internal("cannot start the runtime").because(error))?;
-    let outcome = runtime.block_on(app::run(invocation.command, &progress));
+    let outcome = runtime.block_on(app::run(invocation.command, progress));
     progress.finish();
     if let Err(fault) = &outcome {
         tracing::error!(error = ?fault, "failed");

@@ -30,7 +30,7 @@ impl Baselines for KeptBaselines {
                 Ok(Some(baseline)) => return Ok(Some(baseline)),
                 Ok(None) => {}
                 Err(fault) => {
-                    tracing::warn!(error = ?fault, "the state directory does not tell the last sizes")
+                    tracing::warn!(error = ?fault, "the state directory does not tell the last sizes");
                 }
             }
         }

@@ -3,9 +3,6 @@
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
-
 use super::signals;
 use crate::config::{SandboxDials, SandboxSettings};
 use crate::model::fault::Fault;
@@ -57,34 +54,10 @@ fn config(dials: &SandboxDials) -> Result<SandboxConfig, Fault> {
         seed: dials.seed,
         latency_ms: dials.latency_ms,
         rate: dials.rate.map(|rate| f64::from(rate.get())),
-        readings: switched("reading", &dials.readings)?,
-        faults: switched("fault", &dials.faults)?,
+        readings: dials.readings.clone(),
+        faults: dials.faults.clone(),
         ..SandboxConfig::default()
     })
-}
-
-/// `order.rest=scattered` and the like, as the JSON object that the sandbox reads.
-fn switched<T: DeserializeOwned>(flag: &str, texts: &[String]) -> Result<T, Fault> {
-    let mut object = Map::new();
-    for text in texts {
-        let wrong = || {
-            Fault::invalid(format!(
-                "--{flag} {text:?}: expected NAME=VALUE, for instance order.rest=scattered"
-            ))
-        };
-        let (path, value) = text.split_once('=').ok_or_else(wrong)?;
-        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-        let mut names: Vec<&str> = path.split('.').collect();
-        let last = names.pop().ok_or_else(wrong)?;
-        let mut place = &mut object;
-        for name in names {
-            let inner = place.entry(name).or_insert_with(|| Value::Object(Map::new()));
-            place = inner.as_object_mut().ok_or_else(wrong)?;
-        }
-        place.insert(last.to_owned(), value);
-    }
-    serde_json::from_value(Value::Object(object))
-        .map_err(|error| Fault::invalid(format!("--{flag}: {error}")))
 }
 
 /// Lines that a shell can evaluate.
@@ -98,36 +71,4 @@ fn announce(running: &Running) -> io::Result<()> {
         running.client_secret()
     )?;
     stdout.flush()
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::sandbox::{EmptyList, Faults, Readings};
-
-    #[test]
-    fn readings_and_faults_are_named_by_path() {
-        let readings: Readings = switched(
-            "reading",
-            &[
-                "empty-list.graphql=null".to_owned(),
-                "nested-cut.rest=7".to_owned(),
-                "graphql-page=25".to_owned(),
-            ],
-        )
-        .unwrap();
-        assert_eq!(readings.empty_list.graphql, EmptyList::Null);
-        assert_eq!((readings.nested_cut.rest, readings.graphql_page), (Some(7), 25));
-        let faults: Faults = switched("fault", &["server-error=0.25".to_owned()]).unwrap();
-        assert!((faults.server_error - 0.25).abs() < f64::EPSILON);
-    }
-
-    #[test]
-    fn a_wrong_switch_is_named() {
-        let fault = switched::<Readings>("reading", &["ordr.rest=scattered".to_owned()]).unwrap_err();
-        assert!(fault.to_string().contains("ordr"), "{fault}");
-        let fault = switched::<Readings>("reading", &["nonsense".to_owned()]).unwrap_err();
-        assert!(fault.to_string().contains("NAME=VALUE"), "{fault}");
-    }
 }

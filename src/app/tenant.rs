@@ -59,12 +59,7 @@ pub(super) async fn compose(
 async fn reach(target: &Target) -> Result<Reached, Fault> {
     match target {
         Target::Coupa(target) => {
-            let endpoint = match (&target.base_url, &target.domain) {
-                (Some(url), _) => Endpoint::from_base_url(url),
-                (None, Some(domain)) => Endpoint::from_domain(domain),
-                (None, None) => return Err(Fault::internal("no tenant is named")),
-            };
-            let endpoint = endpoint.map_err(|error| Fault::invalid(error.to_string()))?;
+            let endpoint = target.endpoint.clone();
             let key = endpoint.host().to_owned();
             let config = CoupaConfig::new(endpoint, target.client_id.clone(), target.client_secret.clone());
             Ok(Reached {

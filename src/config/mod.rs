@@ -9,6 +9,7 @@ mod layers;
 mod problem;
 mod setting;
 mod settings;
+mod switches;
 mod table;
 mod value;
 
@@ -28,8 +29,8 @@ pub use self::args::{PROGRAM, SHELLS, Topic, VERSION_HELP, command};
 pub use self::problem::{ConfigErrors, Place, Problem, Source};
 pub use self::setting::{Disposition, Export, Scope, Setting, Verb, variable};
 pub use self::settings::{
-    Clients, CoupaTarget, SandboxDials, SandboxSettings, Security, ServeSettings, Shrink, SyncSettings,
-    Target, TenantSettings, TlsFiles, Workers,
+    CoupaTarget, SandboxDials, SandboxSettings, ServeSettings, Shrink, SyncSettings, Target, TenantSettings,
+    TlsFiles, Workers,
 };
 pub use self::table::{RULES, Rule, SETTINGS};
 pub use self::value::Kind;
@@ -80,7 +81,7 @@ pub fn load(
         problems,
         warnings: Vec::new(),
     };
-    let printed = |command| (command, LogConfig::default());
+    let printed = |command| (Some(command), LogConfig::default());
     let asked = request.map(|request| match request {
         Request::Run(verb, flags) => settle(verb, &flags, env, directory, &mut found),
         Request::Capabilities => printed(Command::Capabilities),
@@ -90,7 +91,7 @@ pub fn load(
         Request::Version => printed(Command::Version),
     });
     match asked {
-        Some((command, log)) if found.problems.is_empty() => Ok(Invocation {
+        Some((Some(command), log)) if found.problems.is_empty() => Ok(Invocation {
             command,
             log,
             warnings: found.warnings,
@@ -106,7 +107,7 @@ fn settle(
     env: &impl Fn(&str) -> Option<OsString>,
     directory: &Path,
     found: &mut ConfigErrors,
-) -> (Command, LogConfig) {
+) -> (Option<Command>, LogConfig) {
     let ConfigErrors { problems, warnings } = found;
     let file = file::read(env(file::VARIABLE), directory)
         .map_err(|problem| problems.push(problem))
@@ -129,9 +130,9 @@ fn settle(
     };
     let log = reader.log();
     let command = match verb {
-        Verb::Sync => Command::Sync(reader.sync()),
-        Verb::Serve => Command::Serve(reader.serve()),
-        Verb::Sandbox => Command::Sandbox(reader.sandbox()),
+        Verb::Sync => reader.sync().map(Command::Sync),
+        Verb::Serve => reader.serve().map(Command::Serve),
+        Verb::Sandbox => Some(Command::Sandbox(reader.sandbox())),
     };
     (command, log)
 }

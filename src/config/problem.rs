@@ -110,9 +110,9 @@ pub enum Problem {
         /// Why, or what to do instead.
         reason: &'static str,
     },
-    /// A combination that would be unsafe.
+    /// What the part that it is for cannot work with, in that part's words.
     #[error("{0}")]
-    Unsafe(&'static str),
+    Unusable(String),
     /// The configuration file cannot be used.
     #[error("configuration file {place}: {what}")]
     File {

@@ -11,10 +11,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
+use serde::de::DeserializeOwned;
 
 use super::layers::Values;
 use super::problem::{Problem, Source};
+use super::switches;
+use crate::coupa::Endpoint;
 use crate::model::tenant::AccountClass;
+use crate::sandbox::{Faults, Readings};
+use crate::server::{ServerConfig, ServerOptions};
 use crate::telemetry::LogConfig;
 
 /// How the tenant is reached and read.
@@ -47,12 +52,10 @@ pub enum Target {
     Sandbox(SandboxDials),
 }
 
-/// Where Coupa is and who we are there; the strings as they were given.
+/// Where Coupa is and who we are there.
 pub struct CoupaTarget {
-    /// Host or pasted URL of the instance; may be missing where there is a base URL.
-    pub domain: Option<String>,
-    /// URL used in place of the domain's.
-    pub base_url: Option<String>,
+    /// The instance.
+    pub endpoint: Endpoint,
     /// OAuth client id.
     pub client_id: String,
     /// OAuth client secret.
@@ -62,7 +65,7 @@ pub struct CoupaTarget {
 impl fmt::Debug for CoupaTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CoupaTarget")
-            .field("domain", &self.domain)
+            .field("host", &self.endpoint.host())
             .finish_non_exhaustive()
     }
 }
@@ -77,7 +80,7 @@ pub enum Shrink {
 }
 
 /// Size, pace and manners of the embedded tenant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SandboxDials {
     /// Number of users, at least 1.
     pub users: u64,
@@ -91,10 +94,10 @@ pub struct SandboxDials {
     pub latency_ms: u64,
     /// Requests per second let through; `None` is no limit.
     pub rate: Option<NonZeroU32>,
-    /// `NAME=VALUE` texts: how unclear parts of the documents are read.
-    pub readings: Vec<String>,
-    /// `NAME=VALUE` texts: what goes wrong.
-    pub faults: Vec<String>,
+    /// How unclear parts of the documents are read.
+    pub readings: Readings,
+    /// What goes wrong.
+    pub faults: Faults,
 }
 
 /// Side-by-side listings of the sync.
@@ -128,40 +131,8 @@ pub struct SyncSettings {
 pub struct ServeSettings {
     /// The tenant.
     pub tenant: TenantSettings,
-    /// Address to bind.
-    pub listen: SocketAddr,
-    /// How callers are let in.
-    pub security: Security,
-    /// Address for health checks that need no client certificate.
-    pub health_listen: Option<SocketAddr>,
-}
-
-/// How callers of the gRPC server are let in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Security {
-    /// Plaintext; loopback addresses only.
-    Plaintext,
-    /// TLS.
-    Tls {
-        /// The server's own certificate.
-        identity: TlsFiles,
-        /// Who may call.
-        clients: Clients,
-    },
-}
-
-/// Who may call over TLS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Clients {
-    /// Anybody; relaxed on purpose.
-    Any,
-    /// Holders of a certificate signed by one of the authorities in the file.
-    SignedBy {
-        /// PEM file of authorities.
-        authorities: PathBuf,
-        /// Names to let in; every name if empty.
-        names: Vec<String>,
-    },
+    /// Where and how to listen.
+    pub server: ServerConfig,
 }
 
 /// Certificate chain and key, PEM files.
@@ -184,9 +155,6 @@ pub struct SandboxSettings {
     pub tls: Option<TlsFiles>,
 }
 
-const NO_TLS: &str = "listen: plaintext gRPC is only served on a loopback address; give --tls-cert, --tls-key and --tls-client-ca";
-const NO_CLIENT_CA: &str = "tls-cert: clients must show a certificate; give --tls-client-ca, or --tls-allow-any-client to relax that on purpose";
-
 /// Reads typed settings out of values, noting problems on the way.
 pub(super) struct Reader<'a> {
     pub(super) values: &'a Values,
@@ -204,23 +172,42 @@ impl Reader<'_> {
         )
     }
 
-    pub(super) fn sync(&mut self) -> SyncSettings {
-        SyncSettings {
-            tenant: self.tenant(),
+    /// `None` only with a problem noted.
+    pub(super) fn sync(&mut self) -> Option<SyncSettings> {
+        Some(SyncSettings {
+            tenant: self.tenant()?,
             file: self.values.text("file").into(),
             resource_types: self.values.list("sync-resource-types").to_vec(),
             skip_entitlements_and_grants: self.values.switch("skip-entitlements-and-grants"),
             workers: workers(self.values.int("workers"), self.values.switch("parallel-sync")),
-        }
+        })
     }
 
-    pub(super) fn serve(&mut self) -> ServeSettings {
-        let listen = self.listen();
-        ServeSettings {
-            tenant: self.tenant(),
-            security: self.security(listen),
-            listen,
+    /// `None` only with a problem noted.
+    pub(super) fn serve(&mut self) -> Option<ServeSettings> {
+        let tenant = self.tenant();
+        // Half a pair was noted as such before.
+        if self.values.given("tls-cert") != self.values.given("tls-key") {
+            return None;
+        }
+        let options = ServerOptions {
+            listen: self.listen(),
+            tls_cert: path(self.values.text("tls-cert")),
+            tls_key: path(self.values.text("tls-key")),
+            tls_client_ca: path(self.values.text("tls-client-ca")),
+            tls_allowed_clients: self.values.list("tls-allowed-client").to_vec(),
+            tls_allow_any_client: self.values.switch("tls-allow-any-client"),
             health_listen: self.values.address("health-listen"),
+        };
+        match ServerConfig::new(options) {
+            Ok(server) => Some(ServeSettings {
+                tenant: tenant?,
+                server,
+            }),
+            Err(problems) => {
+                self.problems.extend(problems.into_iter().map(Problem::Unusable));
+                None
+            }
         }
     }
 
@@ -232,49 +219,63 @@ impl Reader<'_> {
         }
     }
 
-    fn tenant(&mut self) -> TenantSettings {
+    fn tenant(&mut self) -> Option<TenantSettings> {
         let values = self.values;
+        // Both are read before either can end this: every problem is to be told.
+        let temp_dir = self.temp_dir();
+        let target = if values.switch("sandbox") {
+            Target::Sandbox(self.dials())
+        } else {
+            Target::Coupa(self.coupa()?)
+        };
         let listed = |class: &AccountClass| {
             values
                 .list("account-classes")
                 .iter()
                 .any(|name| name == class.name())
         };
-        TenantSettings {
-            target: if values.switch("sandbox") {
-                Target::Sandbox(self.dials())
-            } else {
-                Target::Coupa(self.coupa())
-            },
+        Some(TenantSettings {
+            target,
             requests_per_second: at_least_one(values.int("coupa-requests-per-second")),
             max_in_flight: at_least_one(values.int("coupa-max-in-flight")),
             http_timeout: Duration::from_secs(natural(values.int("http-timeout-seconds"))),
             account_classes: AccountClass::ALL.into_iter().filter(listed).collect(),
             state_dir: path(values.text("state-dir")).or_else(|| default_state_dir(self.env)),
-            temp_dir: self.temp_dir(),
+            temp_dir,
             shrink: if values.switch("accept-shrink") {
                 Shrink::Accept
             } else {
                 Shrink::StopBeyond(u8::try_from(values.int("max-shrink-percent")).unwrap_or(0))
             },
-        }
+        })
     }
 
-    fn coupa(&self) -> CoupaTarget {
-        let optional = |name| {
-            Some(self.values.text(name))
-                .filter(|text| !text.is_empty())
-                .map(str::to_owned)
+    /// `None` with the problem noted, or where what is required is missing, which was noted before.
+    fn coupa(&mut self) -> Option<CoupaTarget> {
+        let (domain, base_url) = (self.values.text("coupa-domain"), self.values.text("coupa-base-url"));
+        let (name, endpoint) = if !base_url.is_empty() {
+            ("coupa-base-url", Endpoint::from_base_url(base_url))
+        } else if !domain.is_empty() {
+            ("coupa-domain", Endpoint::from_domain(domain))
+        } else {
+            return None;
         };
-        CoupaTarget {
-            domain: optional("coupa-domain"),
-            base_url: optional("coupa-base-url"),
-            client_id: self.values.text("coupa-client-id").to_owned(),
-            client_secret: self.values.text("coupa-client-secret").into(),
+        match endpoint {
+            Ok(endpoint) => Some(CoupaTarget {
+                endpoint,
+                client_id: self.values.text("coupa-client-id").to_owned(),
+                client_secret: self.values.text("coupa-client-secret").into(),
+            }),
+            Err(error) => {
+                self.problems.push(Problem::Unusable(format!("{name}: {error}")));
+                None
+            }
         }
     }
 
-    fn dials(&self) -> SandboxDials {
+    fn dials(&mut self) -> SandboxDials {
+        let readings = self.switches("sandbox-reading");
+        let faults = self.switches("sandbox-fault");
         let number = |name| natural(self.values.int(name));
         SandboxDials {
             users: number("sandbox-users"),
@@ -285,9 +286,16 @@ impl Reader<'_> {
             rate: u32::try_from(number("sandbox-rate"))
                 .ok()
                 .and_then(NonZeroU32::new),
-            readings: self.values.list("sandbox-reading").to_vec(),
-            faults: self.values.list("sandbox-fault").to_vec(),
+            readings,
+            faults,
         }
+    }
+
+    fn switches<T: DeserializeOwned + Default>(&mut self, name: &str) -> T {
+        switches::parse(self.values.list(name)).unwrap_or_else(|error| {
+            self.problems.push(Problem::Unusable(format!("{name}: {error}")));
+            T::default()
+        })
     }
 
     fn listen(&self) -> SocketAddr {
@@ -300,27 +308,6 @@ impl Reader<'_> {
         let cert = path(self.values.text("tls-cert"))?;
         let key = path(self.values.text("tls-key"))?;
         Some(TlsFiles { cert, key })
-    }
-
-    fn security(&mut self, listen: SocketAddr) -> Security {
-        let Some(identity) = self.tls_files() else {
-            if !listen.ip().is_loopback() && !self.values.given("tls-cert") {
-                self.problems.push(Problem::Unsafe(NO_TLS));
-            }
-            return Security::Plaintext;
-        };
-        let clients = if let Some(authorities) = path(self.values.text("tls-client-ca")) {
-            Clients::SignedBy {
-                authorities,
-                names: self.values.list("tls-allowed-client").to_vec(),
-            }
-        } else {
-            if !self.values.switch("tls-allow-any-client") {
-                self.problems.push(Problem::Unsafe(NO_CLIENT_CA));
-            }
-            Clients::Any
-        };
-        Security::Tls { identity, clients }
     }
 
     /// `c1z-temp-dir`, else the ecosystem's `BATON_TMPDIR`; it must exist.

@@ -532,10 +532,6 @@ pub const RULES: &[Rule] = &[
         "compact-sync-ids",
     ]),
     Rule::Together(&["tls-cert", "tls-key"]),
-    Rule::Needs("tls-client-ca", "tls-cert"),
-    Rule::Needs("tls-allow-any-client", "tls-cert"),
-    Rule::Needs("tls-allowed-client", "tls-client-ca"),
-    Rule::Exclusive(&["tls-client-ca", "tls-allow-any-client"]),
     Rule::Exclusive(&["sandbox", "client-id"]),
     Rule::Exclusive(&[
         "grant-entitlement",

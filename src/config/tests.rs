@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::tenant::AccountClass;
+use crate::server::{ClientAuth, TlsMode};
 use crate::telemetry::Format;
 
 const TENANT: &str = "--coupa-client-id=id --coupa-client-secret=secret --coupa-domain=acme.coupahost.com";
@@ -183,17 +184,17 @@ fn flag_over_variable_over_file_over_default() {
 
 #[test]
 fn every_kind_follows_the_layers() {
-    let yaml = "coupa-requests-per-second: 5\nskip-entitlements-and-grants: true\ncoupa-domain: 0012\n";
+    let yaml = "coupa-requests-per-second: 5\nskip-entitlements-and-grants: true\ncoupa-client-id: 0012\n";
     let world = World::new()
         .yaml(yaml)
-        .var("BATON_COUPA_CLIENT_ID", "id")
+        .var("BATON_COUPA_DOMAIN", "acme.coupahost.com")
         .var("BATON_COUPA_CLIENT_SECRET", "s");
     let settings = world.sync("");
     assert_eq!(settings.tenant.requests_per_second.get(), 5);
     assert!(settings.skip_entitlements_and_grants);
     assert_eq!(
-        coupa(&settings).domain.as_deref(),
-        Some("0012"),
+        coupa(&settings).client_id,
+        "0012",
         "text keeps its zeros"
     );
     let settings = world.sync("--coupa-requests-per-second 7 --skip-entitlements-and-grants=false");
@@ -258,7 +259,7 @@ fn flags_count_before_and_after_a_sub_command() {
         panic!("not serve");
     };
     assert_eq!(settings.tenant.max_in_flight.get(), 3);
-    assert_eq!(settings.listen.to_string(), "[::1]:7");
+    assert_eq!(settings.server.listen().to_string(), "[::1]:7");
     let log = world
         .load(&format!("--log-path a serve {TENANT} --log-path b"))
         .unwrap()
@@ -298,7 +299,7 @@ fn missing_settings_are_told_at_once_in_the_ecosystems_words() {
     );
     let settings =
         world.sync("--coupa-client-id a --coupa-client-secret b --coupa-base-url http://127.0.0.1:1");
-    assert_eq!(coupa(&settings).domain, None);
+    assert_eq!(coupa(&settings).endpoint.host(), "127.0.0.1:1");
     assert_eq!(coupa(&settings).client_secret.expose_secret(), "b");
 }
 
@@ -497,7 +498,7 @@ fn the_sandbox_needs_nothing_and_its_dials_have_two_names() {
         .var("BATON_SANDBOX_USERS", "9")
         .var("BATON_COUPA_CLIENT_ID", "real");
     let Target::Sandbox(dials) = world
-        .sync("--sandbox --sandbox-seed 4 --sandbox-fault a=1 --sandbox-rate 25")
+        .sync("--sandbox --sandbox-seed 4 --sandbox-fault reset=0.5 --sandbox-rate 25")
         .tenant
         .target
     else {
@@ -514,18 +515,18 @@ fn the_sandbox_needs_nothing_and_its_dials_have_two_names() {
         (9, 40, 25, 4, 0)
     );
     assert_eq!(dials.rate, 25.try_into().ok());
-    assert_eq!(dials.faults, ["a=1"]);
+    assert!((dials.faults.reset - 0.5).abs() < f64::EPSILON);
 
     let standing = |world: &World, line: &str| match world.load(&format!("sandbox {line}")).unwrap().command {
         Command::Sandbox(settings) => settings,
         other => panic!("{other:?}"),
     };
-    let settings = standing(&world, "--groups 3 --reading null=empty --listen 127.0.0.1:0");
+    let settings = standing(&world, "--groups 3 --reading graphql-page=25 --listen 127.0.0.1:0");
     assert_eq!(
         (settings.dials.users, settings.dials.groups, settings.dials.rate),
         (9, 3, None)
     );
-    assert_eq!(settings.dials.readings, ["null=empty"]);
+    assert_eq!(settings.dials.readings.graphql_page, 25);
     assert_eq!(
         (settings.listen.to_string().as_str(), settings.tls),
         ("127.0.0.1:0", None)
@@ -546,64 +547,46 @@ fn the_sandbox_needs_nothing_and_its_dials_have_two_names() {
 #[test]
 fn the_server_is_never_open_by_accident() {
     let world = World::new();
-    let plain = world.serve("");
-    assert_eq!(
-        (plain.listen.to_string().as_str(), plain.security),
-        ("127.0.0.1:50051", Security::Plaintext)
-    );
+    let plain = world.serve("").server;
+    assert_eq!(plain.listen().to_string(), "127.0.0.1:50051");
+    assert!(matches!(plain.tls(), TlsMode::Plaintext));
     let files = "--tls-cert c --tls-key k";
     let strict = world.serve(&format!(
         "--listen 0.0.0.0:1 {files} --tls-client-ca ca --tls-allowed-client a,b"
     ));
-    let identity = TlsFiles {
-        cert: "c".into(),
-        key: "k".into(),
+    let TlsMode::Tls(strict) = strict.server.tls() else {
+        panic!("not TLS");
     };
-    let clients = Clients::SignedBy {
-        authorities: "ca".into(),
-        names: vec!["a".into(), "b".into()],
-    };
-    assert_eq!(
-        strict.security,
-        Security::Tls {
-            identity: identity.clone(),
-            clients
-        }
-    );
+    assert_eq!((&strict.cert, &strict.key), (&PathBuf::from("c"), &PathBuf::from("k")));
+    assert!(matches!(&strict.clients, ClientAuth::Required { allowed, .. } if allowed.len() == 2));
     let open = world.serve(&format!("{files} --tls-allow-any-client"));
-    assert_eq!(
-        open.security,
-        Security::Tls {
-            identity,
-            clients: Clients::Any
-        }
-    );
+    assert!(matches!(open.server.tls(), TlsMode::Tls(open) if matches!(open.clients, ClientAuth::Anybody)));
 
     for (line, word) in [
         (
             "--listen 0.0.0.0:1",
-            "plaintext gRPC is only served on a loopback address",
+            "is not a loopback address",
         ),
         (
             "--listen [::]:1",
-            "plaintext gRPC is only served on a loopback address",
+            "is not a loopback address",
         ),
-        (files, "clients must show a certificate"),
+        (files, "TLS needs --tls-client-ca"),
         (
             "--tls-cert c",
             "if any flags in the group [tls-cert tls-key] are set they must all be set; missing [tls-key]",
         ),
         (
             "--tls-client-ca ca",
-            "flag tls-client-ca has no meaning without tls-cert",
+            "do nothing without --tls-cert and --tls-key",
         ),
         (
             "--tls-cert c --tls-key k --tls-client-ca ca --tls-allow-any-client",
-            "none of the others can be",
+            "exclude each other",
         ),
         (
             "--tls-cert c --tls-key k --tls-allow-any-client --tls-allowed-client a",
-            "no meaning without tls-client-ca",
+            "--tls-allowed-client needs --tls-client-ca",
         ),
     ] {
         let wrong = world.wrong(&format!("serve {TENANT} {line}"));

@@ -22,7 +22,6 @@ use rusqlite::Connection;
 
 use crate::model::fault::{Fault, FaultKind};
 
-pub use place::default_dir;
 
 /// How long a process waits for another one's transaction; all of them are short.
 const BUSY: Duration = Duration::from_secs(10);

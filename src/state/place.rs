@@ -3,7 +3,6 @@
 //! Invariant: everything is made for its owner only (directories 0700, files 0600). A place others could tamper with is refused,
 //! never repaired: what lies there already may be theirs.
 
-use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
@@ -11,25 +10,9 @@ use std::path::{Path, PathBuf};
 
 use crate::model::fault::{Fault, FaultKind};
 
-const NAME: &str = "baton-coupa";
 /// In a directory with this bit only the owner of an entry can remove or rename it.
 #[cfg(unix)]
 const STICKY: u32 = 0o1000;
-
-/// `$XDG_STATE_HOME/baton-coupa`, else `~/.local/state/baton-coupa`; `None` for a user without a home.
-pub fn default_dir() -> Option<PathBuf> {
-    // The XDG rules: a relative path counts as not set.
-    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
-    let state_home = env::var_os("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .and_then(absolute);
-    let home = || {
-        env::home_dir()
-            .and_then(absolute)
-            .map(|home| home.join(".local/state"))
-    };
-    Some(state_home.or_else(home)?.join(NAME))
-}
 
 /// Makes the tenant's directory under `base` if it is missing, and checks both.
 pub(super) fn prepare(base: &Path, tenant: &str) -> Result<PathBuf, Fault> {

@@ -5,6 +5,7 @@
     clippy::panic,
     clippy::missing_panics_doc,
     missing_docs,
+    unreachable_pub,
     reason = "tests"
 )]
 

@@ -439,63 +439,6 @@ async fn a_second_sync_to_the_same_file_is_refused_while_the_first_runs() {
     assert_eq!(*second.unwrap_err().kind(), FaultKind::Conflict);
 }
 
-/// Kills a sync in its middle, in a process of its own, then goes on.
-#[test]
-fn a_killed_sync_leaves_the_file_and_the_next_one_cleans_up() {
-    use std::process::{Command, Stdio};
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let bench = Bench::new();
-    runtime.block_on(bench.sync(&Arc::new(Fake::tenant()))).unwrap();
-    let good = std::fs::read(bench.file()).unwrap();
-
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "c1z::sync_to_be_killed", "--ignored", "--nocapture"])
-        .env("C1Z_TO_BE_KILLED", bench.dir.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let stuck = bench.dir.path().join("stuck");
-    while !stuck.exists() {
-        assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    std::fs::remove_file(&stuck).unwrap();
-
-    assert_eq!(std::fs::read(bench.file()).unwrap(), good);
-    assert_eq!(
-        bench.names().len(),
-        4,
-        "the killed one left its .tmp and its working directory: {:?}",
-        bench.names()
-    );
-    runtime.block_on(bench.sync(&Arc::new(Fake::tenant()))).unwrap();
-    assert_eq!(bench.names(), ["sync.c1z", "tmp"]);
-    assert_eq!(bench.read().runs().len(), 2, "the killed run is not among them");
-}
-
-#[tokio::test]
-#[ignore = "the child process of a_killed_sync_leaves_the_file_and_the_next_one_cleans_up"]
-async fn sync_to_be_killed() {
-    let Some(dir) = std::env::var_os("C1Z_TO_BE_KILLED") else {
-        return;
-    };
-    let dir = Path::new(&dir);
-    let mut bench = Bench::new();
-    bench.options.file = dir.join("sync.c1z");
-    bench.options.settings.temp_dir = dir.join("tmp");
-    let fake = Arc::new(Fake {
-        stall: Some("grants role/3".into()),
-        ..Fake::tenant()
-    });
-    let _never = tokio::join!(bench.sync(&fake), async {
-        fake.stuck.notified().await;
-        std::fs::write(dir.join("stuck"), b"").unwrap();
-    });
-}
-
 #[tokio::test]
 async fn files_that_cannot_be_continued_are_refused_and_kept() {
     let mut endless = zstd::Encoder::new(b"C1ZF\0".to_vec(), 3).unwrap();
