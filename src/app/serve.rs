@@ -7,7 +7,8 @@ use crate::server::{Server, ServerConfig, ServerOptions};
 
 pub(super) async fn run(settings: ServeSettings) -> Result<(), Fault> {
     let stop = signals::cancelled_by_signal()?;
-    let config = ServerConfig::new(options(&settings)).map_err(|problems| Fault::invalid(problems.join("; ")))?;
+    let config =
+        ServerConfig::new(options(&settings)).map_err(|problems| Fault::invalid(problems.join("; ")))?;
     let composed = tenant::compose(&settings.tenant, |_| None).await?;
     let bound = Server::bind(config, composed.connector.clone()).await?;
     tracing::info!(address = %bound.local_addr(), health = ?bound.health_addr(), "serving c1.connector.v2");

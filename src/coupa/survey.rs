@@ -379,7 +379,8 @@ impl Probe<'_> {
                 continue;
             };
             let seen: BTreeSet<u64> = sample.ids().collect();
-            let window = Window::Offset(sample.len as u64);
+            // One row further than the sample, for a page may start with the last row of the one before.
+            let window = Window::Offset(sample.len as u64 + 1);
             let rows =
                 rows::window(self.client, self.manner, surface, &window, &Only::Everything, &[]).await?;
             if rows.is_empty() || rows.iter().any(|row| !seen.contains(&row.id)) {

@@ -10,6 +10,7 @@
 
 mod architecture;
 mod conformance;
+mod coupa;
 mod grpc;
 mod program;
 mod support;
