@@ -478,7 +478,7 @@ pub(crate) const fn single_surface(rest_works: bool) -> Surface {
     }
 }
 
-/// Passes on a failure that says nothing about one surface, and failures of others inside.
+/// Stops at a failure that concerns every request; one of a single surface is handed on inside.
 fn concerning_all<T>(result: Result<T, Failure>) -> Result<Result<T, Failure>, Fault> {
     match result {
         Err(failure) if failure.concerns_all() => Err(failure.into()),
