@@ -214,17 +214,18 @@ impl<'a> Asker<'a> {
     /// Every row by offset, which goes on until an empty page.
     async fn by_offset<R: Row>(&mut self) -> Result<Vec<R>, Failure> {
         let mut all: BTreeMap<u64, R> = BTreeMap::new();
-        let mut offset = 0;
+        let (mut offset, mut repeated) = (0, 0);
         loop {
             let page: Vec<R> = self.page(&Window::Offset(offset)).await?;
             if page.is_empty() {
                 return Ok(all.into_values().collect());
             }
-            offset += page.len() as u64;
-            let known = all.len();
+            let (rows, known) = (page.len(), all.len());
+            offset += rows as u64;
             all.extend(distinct(page, R::id).into_iter().map(|row| (row.id(), row)));
-            if all.len() == known {
-                // Neither way of paging is heeded: nobody can tell where this list ends.
+            // A page may start with rows of the one before. If nothing but that comes, the offset is not heeded.
+            repeated = if all.len() == known { repeated + rows } else { 0 };
+            if repeated > all.len() {
                 let object = self.collection.object;
                 return Err(Failure::new(object, self.surface, Trouble::Endless));
             }

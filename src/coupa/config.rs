@@ -31,8 +31,6 @@ pub struct CoupaConfig {
 impl CoupaConfig {
     /// Requests per second unless told otherwise: leaves a fifth of Coupa's 25 to other clients.
     pub const DEFAULT_REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
-    /// More than Coupa ever allows; a setting above it is a mistake.
-    pub const MAX_REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(25).unwrap();
     /// Requests under way at one time unless told otherwise.
     pub const DEFAULT_MAX_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(8).unwrap();
 

@@ -379,7 +379,8 @@ impl Probe<'_> {
                 continue;
             };
             let seen: BTreeSet<u64> = sample.ids().collect();
-            let window = Window::Offset(sample.len as u64);
+            // One row further than the sample, for a page may start with the last row of the one before.
+            let window = Window::Offset(sample.len as u64 + 1);
             let rows =
                 rows::window(self.client, self.manner, surface, &window, &Only::Everything, &[]).await?;
             if rows.is_empty() || rows.iter().any(|row| !seen.contains(&row.id)) {
@@ -477,7 +478,7 @@ pub(crate) const fn single_surface(rest_works: bool) -> Surface {
     }
 }
 
-/// Passes on a failure that says nothing about one surface, and failures of others inside.
+/// Stops at a failure that concerns every request; one of a single surface is handed on inside.
 fn concerning_all<T>(result: Result<T, Failure>) -> Result<Result<T, Failure>, Fault> {
     match result {
         Err(failure) if failure.concerns_all() => Err(failure.into()),

@@ -12,6 +12,7 @@
 mod architecture;
 mod c1z;
 mod conformance;
+mod coupa;
 mod grpc;
 mod program;
 mod support;
