@@ -13,4 +13,5 @@
 pub mod connector;
 pub mod model;
 pub mod proto;
+pub mod sandbox;
 pub mod snapshot;

@@ -1,0 +1,254 @@
+//! What every request passes before it is answered: counting, latency, the rate limit, and faults.
+//!
+//! Invariant: `/_sandbox` passes untouched; everything else is counted exactly once, whatever becomes of it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State as Shared};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures::{StreamExt as _, stream};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use super::config::{Readings, RetryAfter};
+use super::faults::FaultAction;
+use super::graphql;
+use super::reply;
+use super::rest::Collection;
+use super::server::Connection;
+use super::state::State;
+use super::stats::RequestKind;
+
+/// Requests larger than this are refused; documents and filters are far smaller.
+const BODY_CAP: usize = 1 << 20;
+
+/// Lets a request through, or answers in its place.
+pub(super) async fn pass(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
+    if request.uri().path().starts_with("/_sandbox") {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, BODY_CAP).await else {
+        return reply::bare(StatusCode::PAYLOAD_TOO_LARGE);
+    };
+    let path = parts.uri.path().to_owned();
+    let kind = kind_of(&path, &body);
+    let connection = parts.extensions.get::<Connection>().cloned();
+    state.count(kind);
+    let _under_way = (kind != RequestKind::Token).then(|| state.enter());
+    if !state.latency.is_zero() {
+        tokio::time::sleep(state.latency).await;
+    }
+    if kind != RequestKind::Token
+        && let Err(wait) = state.admit()
+    {
+        return too_many(&state.readings(), wait);
+    }
+    let fault = state.next_fault(kind, &path);
+    let answer = next.run(Request::from_parts(parts, Body::from(body)));
+    match fault {
+        None => answer.await,
+        Some(action) => {
+            Spoiler {
+                state: Arc::clone(&state),
+                connection,
+            }
+            .spoil(action, answer)
+            .await
+        }
+    }
+}
+
+fn kind_of(path: &str, body: &[u8]) -> RequestKind {
+    match path
+        .trim_start_matches('/')
+        .split('/')
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        ["oauth2", "token"] => RequestKind::Token,
+        ["api", "graphql"] => graphql::kind_of(body),
+        ["api", collection, ..] => Collection::named(collection).map_or(RequestKind::Other, |c| c.kind),
+        _ => RequestKind::Other,
+    }
+}
+
+fn too_many(readings: &Readings, wait: Duration) -> Response {
+    let seconds = wait.as_secs() + 1;
+    let header = match readings.retry_after {
+        RetryAfter::Absent => None,
+        RetryAfter::Seconds => Some(seconds.to_string()),
+        RetryAfter::HttpDate => Some(http_date(seconds)),
+    };
+    rate_limited(header.as_deref())
+}
+
+fn rate_limited(retry_after: Option<&str>) -> Response {
+    let mut response = reply::json(
+        StatusCode::TOO_MANY_REQUESTS,
+        &json!({ "error": "Too Many Requests" }),
+    );
+    if let Some(value) = retry_after.and_then(|text| HeaderValue::from_str(text).ok()) {
+        response.headers_mut().insert(header::RETRY_AFTER, value);
+    }
+    response
+}
+
+/// Now and so many seconds, as `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(seconds: u64) -> String {
+    let then = jiff::Timestamp::now()
+        .saturating_add(Duration::from_secs(seconds))
+        .unwrap_or(jiff::Timestamp::MAX);
+    then.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// Carries out a fault.
+struct Spoiler {
+    state: Arc<State>,
+    connection: Option<Connection>,
+}
+
+impl Spoiler {
+    async fn spoil(self, action: FaultAction, answer: impl Future<Output = Response>) -> Response {
+        match action {
+            FaultAction::Status { status, html } => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                if html {
+                    reply::html(status)
+                } else {
+                    reply::json(status, &json!({ "error": status.to_string() }))
+                }
+            }
+            FaultAction::Html => reply::html(StatusCode::OK),
+            FaultAction::RateLimited { retry_after: None } => {
+                too_many(&self.state.readings(), Duration::from_millis(500))
+            }
+            FaultAction::RateLimited {
+                retry_after: Some(text),
+            } => rate_limited(Some(&text)),
+            FaultAction::Redirect { location } => redirect(&location),
+            FaultAction::Oversized { bytes } => oversized(bytes),
+            FaultAction::Hang => std::future::pending().await,
+            FaultAction::Reset => {
+                self.reset();
+                std::future::pending().await
+            }
+            FaultAction::ForgetTokens => {
+                self.state.oauth.forget_all();
+                answer.await
+            }
+            FaultAction::Truncate => {
+                let (parts, half, _) = halved(answer.await).await;
+                Response::from_parts(
+                    parts,
+                    Body::from_stream(stream::iter([Ok::<_, Infallible>(half)])),
+                )
+            }
+            FaultAction::ShortBody => half_then(answer.await, async { Bytes::new() }).await,
+            FaultAction::ResetMidBody => {
+                let never = async move {
+                    self.reset();
+                    std::future::pending().await
+                };
+                half_then(answer.await, never).await
+            }
+        }
+    }
+
+    fn reset(&self) {
+        if let Some(connection) = &self.connection {
+            connection.reset();
+        }
+    }
+}
+
+fn redirect(location: &str) -> Response {
+    let mut response = reply::bare(StatusCode::FOUND);
+    if let Ok(value) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(header::LOCATION, value);
+    }
+    response
+}
+
+/// A body that is JSON as far as anyone will read it.
+fn oversized(bytes: u64) -> Response {
+    static CHUNK: [u8; 64 << 10] = [b' '; 64 << 10];
+    let chunks = stream::unfold(bytes, |left| async move {
+        let take = usize::try_from(left).unwrap_or(usize::MAX).min(CHUNK.len());
+        let chunk = Ok::<_, Infallible>(Bytes::from_static(&CHUNK[..take]));
+        (take > 0).then(|| (chunk, left - take as u64))
+    });
+    reply::with_body(StatusCode::OK, reply::JSON, Body::from_stream(chunks))
+}
+
+/// The first half of the answer under the length of the whole, then whatever `after` does.
+async fn half_then(answer: Response, after: impl Future<Output = Bytes> + Send + 'static) -> Response {
+    let (mut parts, half, length) = halved(answer).await;
+    parts
+        .headers
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    let rest = stream::once(async move {
+        // Let the first half leave before the end comes.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok(after.await)
+    });
+    let body = stream::iter([Ok::<_, Infallible>(half)]).chain(rest);
+    Response::from_parts(parts, Body::from_stream(body))
+}
+
+/// The answer without its length, the first half of its body, and how long the body was.
+async fn halved(response: Response) -> (http::response::Parts, Bytes, usize) {
+    let (mut parts, body) = response.into_parts();
+    let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let half = whole.slice(..whole.len() / 2);
+    (parts, half, whole.len())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn paths_have_kinds() {
+        assert_eq!(kind_of("/oauth2/token", b""), RequestKind::Token);
+        assert_eq!(kind_of("/api/users", b""), RequestKind::RestUsers);
+        assert_eq!(kind_of("/api/user_groups/4", b""), RequestKind::RestGroups);
+        assert_eq!(
+            kind_of("/api/user_group_memberships", b""),
+            RequestKind::RestMemberships
+        );
+        assert_eq!(kind_of("/api/roles", b""), RequestKind::RestRoles);
+        assert_eq!(
+            kind_of("/api/graphql", br#"{"query":"{ roles { id } }"}"#),
+            RequestKind::GraphqlRoles
+        );
+        assert_eq!(kind_of("/api/suppliers", b""), RequestKind::Other);
+    }
+
+    #[test]
+    fn retry_after_takes_three_forms() {
+        let after = |retry_after| {
+            let readings = Readings {
+                retry_after,
+                ..Readings::default()
+            };
+            too_many(&readings, Duration::from_millis(40))
+                .headers()
+                .get(header::RETRY_AFTER)
+                .cloned()
+        };
+        assert_eq!(after(RetryAfter::Absent), None);
+        assert_eq!(after(RetryAfter::Seconds), Some("1".parse().unwrap()));
+        let date = after(RetryAfter::HttpDate).unwrap();
+        assert!(
+            date.to_str().unwrap().ends_with(" GMT") && date.len() == 29,
+            "{date:?}"
+        );
+    }
+}

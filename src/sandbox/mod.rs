@@ -1,0 +1,165 @@
+//! A pretend Coupa tenant over real HTTP: OAuth, REST and GraphQL with made-up people who are awkward on purpose.
+//!
+//! Invariant: it imports nothing of this crate. It is the outside world, written from Coupa's documents, and must not share a
+//! mistake with the client that reads it. Where the documents are unclear, [`Readings`] switches between what they may mean;
+//! [`Faults`] makes it misbehave; [`Truth`] tells what is really there.
+//!
+//! ```text
+//! server ─► gate (count, pace, faults) ─► oauth | rest | graphql | control
+//!                                            └─► query ─► store ─► tenant
+//!                                            └─► render ◄─ schema (one table of attributes for all surfaces)
+//! ```
+//!
+//! | Path | What |
+//! |---|---|
+//! | `POST /oauth2/token` | client credentials, in the form or as HTTP Basic |
+//! | `GET /api/users`, `user_groups`, `user_group_memberships`, `roles`, each with `/{id}` | REST |
+//! | `POST /api/graphql` | GraphQL: `users userGroups roles user userGroup role __type __schema` |
+//! | `GET /_sandbox/truth`, `GET /_sandbox/stats` | [`Truth`] and [`Stats`] as JSON |
+//! | `PUT /_sandbox/readings`, `PUT /_sandbox/faults` | replaces [`Readings`] or [`Faults`]; what is left out takes its default |
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+mod compile;
+mod config;
+mod control;
+mod faults;
+mod gate;
+mod graphql;
+mod introspect;
+mod oauth;
+mod person;
+mod query;
+mod render;
+mod reply;
+mod rest;
+mod schema;
+mod seed;
+mod server;
+mod state;
+mod stats;
+mod store;
+mod tenant;
+mod truth;
+mod xml;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{
+    DEFAULT_SCOPES, EmptyList, ErrorBody, GraphqlAccess, Heed, IdForm, Introspection, KeyForm, Ordering,
+    PAGE_CAP, PerSurface, Presence, Readings, RestAccess, RetryAfter, SandboxConfig, TlsFiles, TopLevel,
+};
+pub use faults::{FaultAction, Faults, ScriptedFault};
+pub use stats::{RequestKind, Stats};
+pub use truth::{Truth, TruthClass, TruthGroup, TruthGroupKind, TruthLicense, TruthRole, TruthUser};
+
+/// Starts sandboxes.
+#[derive(Debug, Clone, Copy)]
+pub struct Sandbox;
+
+impl Sandbox {
+    /// Grows the tenant, binds `listen` (port 0 for any) and serves until the answer is shut down or dropped.
+    ///
+    /// Errors: the address cannot be bound, or certificate or key cannot be used.
+    pub async fn start(
+        config: SandboxConfig,
+        listen: SocketAddr,
+        tls: Option<TlsFiles>,
+    ) -> io::Result<Running> {
+        let acceptor = tls.as_ref().map(server::tls_acceptor).transpose()?;
+        let listener = TcpListener::bind(listen).await?;
+        let addr = listener.local_addr()?;
+        // A million users take a moment; other tasks need not wait for it.
+        let state = tokio::task::spawn_blocking(move || Arc::new(state::State::new(config))).await?;
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(server::serve(
+            listener,
+            acceptor,
+            Arc::clone(&state),
+            stop.clone(),
+        ));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        Ok(Running {
+            addr,
+            scheme,
+            state,
+            task,
+            stop: stop.drop_guard(),
+        })
+    }
+}
+
+/// A running sandbox. Dropping it ends it.
+pub struct Running {
+    addr: SocketAddr,
+    scheme: &'static str,
+    state: Arc<state::State>,
+    task: JoinHandle<()>,
+    stop: DropGuard,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("addr", &self.addr)
+            .field("scheme", &self.scheme)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Running {
+    /// The bound address.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Where a client on this machine finds it, such as `http://127.0.0.1:4711`, without a trailing slash.
+    pub fn base_url(&self) -> String {
+        format!("{}://{}", self.scheme, server::dialable(self.addr))
+    }
+
+    /// The OAuth client id.
+    pub fn client_id(&self) -> &str {
+        &self.state.oauth.client_id
+    }
+
+    /// The OAuth client secret.
+    pub fn client_secret(&self) -> &str {
+        self.state.oauth.client_secret.expose_secret()
+    }
+
+    /// What is really in the tenant.
+    pub fn truth(&self) -> Truth {
+        Truth::of(&self.state.store.read())
+    }
+
+    /// Requests so far.
+    pub fn stats(&self) -> Stats {
+        self.state.stats()
+    }
+
+    /// Replaces the faults; scripted ones count from now.
+    pub fn set_faults(&self, faults: Faults) {
+        self.state.set_faults(faults);
+    }
+
+    /// Replaces the readings, from the next request on.
+    pub fn set_readings(&self, readings: Readings) {
+        self.state.set_readings(readings);
+    }
+
+    /// Ends the sandbox: the port is free and every connection is closed, hanging ones too.
+    pub async fn shutdown(self) {
+        drop(self.stop);
+        // The task ends by itself and never panics with the listener in hand.
+        let _ = self.task.await;
+    }
+}
