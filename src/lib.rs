@@ -11,6 +11,7 @@
 //! `app` composes the parts once; `sandbox` is the outside world for trials and tests and shares nothing with the rest.
 
 pub mod connector;
+pub mod coupa;
 pub mod model;
 pub mod proto;
 pub mod sandbox;

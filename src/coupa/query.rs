@@ -1,0 +1,348 @@
+//! Building what is asked: REST parameters and GraphQL documents from the same description of rows and elements.
+//!
+//! Invariant: values enter a query only through [`Window`] and [`Only`], which hold numbers and names of ours, so nothing needs
+//! escaping in a document and no personal value is ever part of an address.
+
+use serde_json::{Value, json};
+
+use super::licenses::camel;
+use super::wire::Field;
+
+/// Rows per call; Coupa gives no more.
+pub(crate) const PAGE: usize = 50;
+
+/// Which rows of a collection, in which order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Window {
+    /// Ids above this one, ascending.
+    After(u64),
+    /// Skip that many rows.
+    Offset(u64),
+    /// Exactly these, ascending.
+    Ids(Vec<u64>),
+    /// The row with the highest id.
+    Highest,
+    /// Any row.
+    One,
+}
+
+/// Which of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Only {
+    /// All.
+    Everything,
+    /// Users with this role.
+    Role(u64),
+    /// Users in this group.
+    Group(u64),
+    /// Users with this flag, by dashed name.
+    Flag(Box<str>),
+}
+
+/// How `fields` is written on REST. Coupa's own examples use both spellings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Projection {
+    /// `employee_number`
+    Underscored,
+    /// `employee-number`
+    Dashed,
+    /// No `fields`: whole objects.
+    Whole,
+}
+
+/// How much of REST's query language goes into a GraphQL `query` argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Order and limit too: documented as the same language, seen nowhere.
+    Full,
+    /// Conditions only, as seen in public code.
+    Bare,
+}
+
+type Pair = (&'static str, String);
+
+impl Window {
+    fn condition(&self) -> Option<Pair> {
+        match self {
+            Self::After(id) => Some(("id[gt]", id.to_string())),
+            Self::Ids(ids) => Some(("id[in]", join(ids))),
+            Self::Offset(_) | Self::Highest | Self::One => None,
+        }
+    }
+
+    fn arrangement(&self) -> Vec<Pair> {
+        let order = |dir: &str, limit: usize| {
+            vec![
+                ("order_by", "id".to_owned()),
+                ("dir", dir.to_owned()),
+                ("limit", limit.to_string()),
+            ]
+        };
+        match self {
+            Self::After(_) | Self::Ids(_) => order("asc", PAGE),
+            Self::Offset(rows) => {
+                let mut pairs = order("asc", PAGE);
+                pairs.push(("offset", rows.to_string()));
+                pairs
+            }
+            Self::Highest => order("desc", 1),
+            Self::One => vec![("limit", "1".to_owned())],
+        }
+    }
+}
+
+fn join(ids: &[u64]) -> String {
+    let texts: Vec<String> = ids.iter().map(u64::to_string).collect();
+    texts.join(",")
+}
+
+impl Only {
+    fn condition(&self) -> Option<(String, String)> {
+        match self {
+            Self::Everything => None,
+            Self::Role(id) => Some(("roles[id]".to_owned(), id.to_string())),
+            Self::Group(id) => Some(("user_groups[id]".to_owned(), id.to_string())),
+            Self::Flag(name) => Some((name.to_string(), "true".to_owned())),
+        }
+    }
+}
+
+/// The conditions and the arrangement as parameters.
+pub(crate) fn parameters(window: &Window, only: &Only, dialect: Dialect) -> Vec<(String, String)> {
+    let owned = |(key, value): Pair| (key.to_owned(), value);
+    let mut pairs: Vec<_> = only
+        .condition()
+        .into_iter()
+        .chain(window.condition().map(owned))
+        .collect();
+    match (dialect, window) {
+        // Without an order nothing tells which row comes first.
+        (Dialect::Full, _) | (Dialect::Bare, Window::Highest | Window::Offset(_)) => {
+            pairs.extend(window.arrangement().into_iter().map(owned));
+        }
+        (Dialect::Bare, Window::After(_) | Window::Ids(_) | Window::One) => {}
+    }
+    pairs
+}
+
+/// REST parameters for users.
+pub(crate) fn rest_users(
+    window: &Window,
+    only: &Only,
+    fields: &[Field],
+    projection: Projection,
+) -> Vec<(String, String)> {
+    let mut pairs = parameters(window, only, Dialect::Full);
+    pairs.extend(user_projection(fields, projection));
+    pairs
+}
+
+/// The `fields` parameter for users.
+pub(crate) fn user_projection(fields: &[Field], projection: Projection) -> Option<(String, String)> {
+    let mut list = vec![json!("id")];
+    for field in fields {
+        let name = projection.spell(field.name())?;
+        list.push(match field.inner() {
+            Some(inner) => json!({ name: [inner] }),
+            None => name.into(),
+        });
+    }
+    projection.parameter(list)
+}
+
+/// The `fields` parameter for plain elements, by their dashed names.
+pub(crate) fn projection(fields: &[&str], projection: Projection) -> Option<(String, String)> {
+    let list = fields.iter().map(|name| projection.spell(name).map(Value::from));
+    projection.parameter(list.collect::<Option<_>>()?)
+}
+
+impl Projection {
+    fn spell(self, name: &str) -> Option<String> {
+        match self {
+            Self::Underscored => Some(name.replace('-', "_")),
+            Self::Dashed => Some(name.to_owned()),
+            Self::Whole => None,
+        }
+    }
+
+    fn parameter(self, list: Vec<Value>) -> Option<(String, String)> {
+        let text = || ("fields".to_owned(), Value::Array(list).to_string());
+        (self != Self::Whole).then(text)
+    }
+}
+
+/// A GraphQL request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Document {
+    /// The request body.
+    pub(crate) body: String,
+    /// The field names it uses.
+    pub(crate) asked: Vec<String>,
+}
+
+/// A list of users over GraphQL.
+pub(crate) fn graphql_users(window: &Window, only: &Only, fields: &[Field], dialect: Dialect) -> Document {
+    let (selection, asked) = selection(fields);
+    collection("users", &selection, asked, &argument(window, only, dialect))
+}
+
+/// One user over GraphQL.
+pub(crate) fn graphql_user(id: u64, fields: &[Field]) -> Document {
+    let (selection, asked) = selection(fields);
+    let body = json!({ "query": format!("{{user(id:{id}){{{selection}}}}}") }).to_string();
+    Document { body, asked }
+}
+
+/// A list of groups or roles over GraphQL; `fields` are GraphQL names.
+pub(crate) fn graphql_list(root: &str, window: &Window, fields: &[String], dialect: Dialect) -> Document {
+    let argument = argument(window, &Only::Everything, dialect);
+    collection(root, &fields.join(" "), fields.to_vec(), &argument)
+}
+
+/// The description of the type of users.
+pub(crate) fn graphql_introspection() -> Document {
+    let query = r#"{__type(name:"User"){fields{name type{name ofType{name}}}}}"#;
+    Document {
+        body: json!({ "query": query }).to_string(),
+        asked: Vec::new(),
+    }
+}
+
+fn collection(root: &str, selection: &str, asked: Vec<String>, argument: &str) -> Document {
+    let query = format!("query($q:String!){{{root}(query:$q){{{selection}}}}}");
+    Document {
+        body: json!({ "query": query, "variables": { "q": argument } }).to_string(),
+        asked,
+    }
+}
+
+/// The `query` argument: a REST query string. Its values need no escapes.
+fn argument(window: &Window, only: &Only, dialect: Dialect) -> String {
+    let parts: Vec<String> = parameters(window, only, dialect)
+        .into_iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    parts.join("&")
+}
+
+fn selection(fields: &[Field]) -> (String, Vec<String>) {
+    let mut asked = Vec::with_capacity(fields.len());
+    let mut text = String::from("id");
+    for field in fields {
+        let name = camel(field.name());
+        text.push(' ');
+        text.push_str(&name);
+        if let Some(inner) = field.inner() {
+            text.push('{');
+            text.push_str(inner);
+            text.push('}');
+        }
+        asked.push(name);
+    }
+    (text, asked)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::super::wire::{List, Plain};
+    use super::*;
+
+    fn fields() -> Vec<Field> {
+        vec![
+            Field::Plain(Plain::Login),
+            Field::Plain(Plain::EmployeeNumber),
+            Field::Plain(Plain::Manager),
+            Field::List(List::Groups),
+            Field::Flag("risk-assess-user".into()),
+        ]
+    }
+
+    fn line(pairs: &[(String, String)]) -> String {
+        let parts: Vec<_> = pairs
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        parts.join("&")
+    }
+
+    #[test]
+    fn rest_parameters() {
+        let pairs = rest_users(
+            &Window::After(50),
+            &Only::Role(4),
+            &fields(),
+            Projection::Underscored,
+        );
+        assert_eq!(
+            line(&pairs),
+            r#"roles[id]=4&id[gt]=50&order_by=id&dir=asc&limit=50&fields=["id","login","employee_number",{"manager":["id"]},{"user_groups":["id"]},"risk_assess_user"]"#
+        );
+        let pairs = rest_users(
+            &Window::Ids(vec![3, 9]),
+            &Only::Everything,
+            &fields(),
+            Projection::Dashed,
+        );
+        assert_eq!(
+            line(&pairs),
+            r#"id[in]=3,9&order_by=id&dir=asc&limit=50&fields=["id","login","employee-number",{"manager":["id"]},{"user-groups":["id"]},"risk-assess-user"]"#
+        );
+        let only = Only::Flag("risk-assess-user".into());
+        let pairs = rest_users(&Window::Offset(100), &only, &fields(), Projection::Whole);
+        assert_eq!(
+            line(&pairs),
+            "risk-assess-user=true&order_by=id&dir=asc&limit=50&offset=100"
+        );
+    }
+
+    #[test]
+    fn graphql_documents() {
+        let full = graphql_users(&Window::After(7), &Only::Group(2), &fields(), Dialect::Full);
+        assert_eq!(
+            full.body,
+            r#"{"query":"query($q:String!){users(query:$q){id login employeeNumber manager{id} userGroups{id} riskAssessUser}}","variables":{"q":"user_groups[id]=2&id[gt]=7&order_by=id&dir=asc&limit=50"}}"#
+        );
+        assert_eq!(
+            full.asked,
+            [
+                "login",
+                "employeeNumber",
+                "manager",
+                "userGroups",
+                "riskAssessUser"
+            ]
+        );
+        let bare = graphql_users(&Window::After(7), &Only::Everything, &[], Dialect::Bare);
+        assert_eq!(
+            bare.body,
+            r#"{"query":"query($q:String!){users(query:$q){id}}","variables":{"q":"id[gt]=7"}}"#
+        );
+        assert_eq!(
+            graphql_user(5, &[Field::List(List::Roles)]).body,
+            r#"{"query":"{user(id:5){id roles{id}}}"}"#
+        );
+        let highest = graphql_list("roles", &Window::Highest, &["id".into()], Dialect::Bare);
+        assert!(highest.body.contains("order_by=id&dir=desc&limit=1"));
+    }
+
+    #[test]
+    fn every_document_is_valid_graphql() {
+        let bodies = [
+            graphql_introspection().body,
+            graphql_user(5, &fields()).body,
+            graphql_users(&Window::One, &Only::Everything, &fields(), Dialect::Full).body,
+            graphql_list(
+                "userGroups",
+                &Window::After(0),
+                &["id".into(), "name".into()],
+                Dialect::Full,
+            )
+            .body,
+        ];
+        for body in bodies {
+            let body: Value = serde_json::from_str(&body).unwrap();
+            async_graphql_parser::parse_query(body["query"].as_str().unwrap()).unwrap();
+        }
+    }
+}
