@@ -15,4 +15,5 @@ pub mod coupa;
 pub mod model;
 pub mod proto;
 pub mod sandbox;
+pub mod server;
 pub mod snapshot;

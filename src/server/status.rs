@@ -1,0 +1,119 @@
+//! The one table from [`Fault`] to gRPC status.
+//!
+//! Invariant: only a fault's message and advice leave the process. What the syncer does with a code (connector-protocol,
+//! section 11.1) decides the choice: it retries `Unavailable`, drops a chain on `NotFound` and stops on the rest.
+
+use jiff::{SignedDuration, Timestamp};
+use prost::Message as _;
+use tonic::{Code, Status};
+
+use crate::model::fault::{Fault, FaultKind};
+use crate::proto;
+use crate::proto::connector::{RateLimitDescription, rate_limit_description};
+
+/// The status that says what `fault` says, as of `now`.
+pub(super) fn status(fault: &Fault, now: Timestamp) -> Status {
+    let code = code(fault.kind());
+    let message = fault.to_string();
+    match fault.kind() {
+        FaultKind::RateLimited { until } => {
+            let details = tonic_types::Status {
+                code: code.into(),
+                message: message.clone(),
+                details: vec![proto::pack(&rate_limit(*until, now))],
+            };
+            Status::with_details(code, message, details.encode_to_vec().into())
+        }
+        _ => Status::new(code, message),
+    }
+}
+
+const fn code(kind: &FaultKind) -> Code {
+    match kind {
+        FaultKind::Unauthenticated => Code::Unauthenticated,
+        FaultKind::MissingScope { .. } => Code::PermissionDenied,
+        FaultKind::NotFound => Code::NotFound,
+        FaultKind::Invalid => Code::InvalidArgument,
+        // Not AlreadyExists: that reads like an idempotent success.
+        FaultKind::Conflict => Code::Aborted,
+        FaultKind::RateLimited { .. } | FaultKind::Unavailable => Code::Unavailable,
+        FaultKind::Unchanged | FaultKind::Refused => Code::FailedPrecondition,
+        FaultKind::Unsupported => Code::Unimplemented,
+        FaultKind::Corrupt => Code::DataLoss,
+        FaultKind::Cancelled => Code::Cancelled,
+        FaultKind::Internal => Code::Internal,
+    }
+}
+
+/// "Nothing left until `until`", at least a second from now: the syncer would not wait for a moment that has passed.
+fn rate_limit(until: Timestamp, now: Timestamp) -> RateLimitDescription {
+    let earliest = now.saturating_add(SignedDuration::from_secs(1)).unwrap_or(until);
+    let reset = until.max(earliest);
+    RateLimitDescription {
+        status: rate_limit_description::Status::Overlimit.into(),
+        limit: 1,
+        remaining: 0,
+        reset_at: Some(prost_types::Timestamp {
+            seconds: reset.as_second(),
+            nanos: reset.subsec_nanosecond(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_code() {
+        let until = Timestamp::UNIX_EPOCH;
+        let scope = "core.user.read".into();
+        let table = [
+            (FaultKind::Unauthenticated, Code::Unauthenticated),
+            (FaultKind::MissingScope { scope }, Code::PermissionDenied),
+            (FaultKind::NotFound, Code::NotFound),
+            (FaultKind::Invalid, Code::InvalidArgument),
+            (FaultKind::Conflict, Code::Aborted),
+            (FaultKind::RateLimited { until }, Code::Unavailable),
+            (FaultKind::Unavailable, Code::Unavailable),
+            (FaultKind::Unchanged, Code::FailedPrecondition),
+            (FaultKind::Refused, Code::FailedPrecondition),
+            (FaultKind::Unsupported, Code::Unimplemented),
+            (FaultKind::Corrupt, Code::DataLoss),
+            (FaultKind::Cancelled, Code::Cancelled),
+            (FaultKind::Internal, Code::Internal),
+        ];
+        for (kind, code) in table {
+            let fault = Fault::new(kind, "m").advise("a").because("secret detail");
+            let status = status(&fault, until);
+            assert_eq!(status.code(), code, "{fault:?}");
+            assert_eq!(status.message(), "m; a");
+            assert!(!String::from_utf8_lossy(status.details()).contains("secret"));
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_says_when_to_come_back() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        for (until, expected) in [
+            ("2026-01-01T00:00:30.5Z", "2026-01-01T00:00:30.5Z"),
+            ("2025-01-01T00:00:00Z", "2026-01-01T00:00:01Z"),
+        ] {
+            let until = until.parse().unwrap();
+            let status = status(&Fault::new(FaultKind::RateLimited { until }, "slow down"), now);
+            let details = tonic_types::Status::decode(status.details()).unwrap();
+            assert_eq!(details.code, 14);
+            assert_eq!(
+                details.details[0].type_url,
+                "type.googleapis.com/c1.connector.v2.RateLimitDescription"
+            );
+            let limit: RateLimitDescription = proto::annotation(&details.details).unwrap();
+            assert!(limit.status() == rate_limit_description::Status::Overlimit);
+            assert_eq!(limit.remaining, 0);
+            let reset = limit.reset_at.unwrap();
+            let expected: Timestamp = expected.parse().unwrap();
+            assert_eq!(Timestamp::new(reset.seconds, reset.nanos).unwrap(), expected);
+        }
+    }
+}
