@@ -1,0 +1,127 @@
+//! Servers under test: the real one, behind mutual TLS.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_coupa::connector::{Connector, ConnectorConfig};
+use baton_coupa::model::fault::Fault;
+use baton_coupa::server::{Server, ServerConfig, ServerOptions};
+use baton_coupa::snapshot::SnapshotConfig;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::client::Client;
+use super::pki::{Authority, Leaf};
+use super::tenant::{Forgetful, Memory, Truth, Upstream};
+
+/// The address to ask for a free port.
+pub(crate) fn any_port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+/// A connector over `tenant` with default settings, except that it does not pause long before it tries again.
+pub(crate) fn connector(tenant: Arc<Memory>) -> Arc<Connector> {
+    let config = ConnectorConfig {
+        snapshot: SnapshotConfig {
+            pause: Duration::from_millis(20),
+            ..SnapshotConfig::default()
+        },
+        ..ConnectorConfig::default()
+    };
+    Arc::new(Connector::new(tenant, Arc::new(Forgetful), config))
+}
+
+/// A server in this process, stopped when dropped.
+pub(crate) struct Running {
+    pub(crate) addr: SocketAddr,
+    pub(crate) health: Option<SocketAddr>,
+    pub(crate) ended: JoinHandle<Result<(), Fault>>,
+    pub(crate) stop: CancellationToken,
+    _guard: DropGuard,
+}
+
+impl Running {
+    pub(crate) async fn start(options: ServerOptions, tenant: Arc<Memory>) -> Self {
+        let config = ServerConfig::new(options).unwrap();
+        let bound = Server::bind(config, connector(tenant)).await.unwrap();
+        let stop = CancellationToken::new();
+        Self {
+            addr: bound.local_addr(),
+            health: bound.health_addr(),
+            ended: tokio::spawn(bound.run(stop.clone())),
+            _guard: stop.clone().drop_guard(),
+            stop,
+        }
+    }
+}
+
+/// Certificates on disk, as `serve` wants them.
+pub(crate) struct Keys {
+    pub(crate) authority: Authority,
+    pub(crate) client: Leaf,
+    dir: TempDir,
+}
+
+impl Keys {
+    pub(crate) fn new() -> Self {
+        let authority = Authority::new("test authority");
+        let keys = Self {
+            client: authority.issue(&["runner.example", "10.1.2.3", "spiffe://example/runner"]),
+            authority,
+            dir: TempDir::new().unwrap(),
+        };
+        keys.serve_with(&keys.authority.issue(&["localhost"]));
+        std::fs::write(keys.path("ca.pem"), keys.authority.pem()).unwrap();
+        keys
+    }
+
+    /// Puts another certificate in the server's files.
+    pub(crate) fn serve_with(&self, leaf: &Leaf) {
+        std::fs::write(self.path("cert.pem"), &leaf.cert).unwrap();
+        std::fs::write(self.path("key.pem"), &leaf.key).unwrap();
+    }
+
+    pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
+        Path::new(self.dir.path()).join(name)
+    }
+
+    /// Mutual TLS on a free port.
+    pub(crate) fn options(&self) -> ServerOptions {
+        ServerOptions {
+            tls_cert: Some(self.path("cert.pem")),
+            tls_key: Some(self.path("key.pem")),
+            tls_client_ca: Some(self.path("ca.pem")),
+            ..ServerOptions::at(any_port())
+        }
+    }
+}
+
+/// A real server with a client connected to it.
+pub(crate) struct Real {
+    pub(crate) client: Client,
+    pub(crate) tenant: Arc<Memory>,
+    _running: Running,
+    _keys: Keys,
+}
+
+/// The real server in front of a tenant in that state. The one place that decides what tenant the tests read.
+pub(crate) async fn real_server(upstream: Upstream) -> Real {
+    let keys = Keys::new();
+    let tenant = Arc::new(Memory::new(upstream));
+    let running = Running::start(keys.options(), Arc::clone(&tenant)).await;
+    let config = keys.authority.client(Some(&keys.client));
+    Real {
+        client: Client::tls(running.addr, config).await.unwrap(),
+        tenant,
+        _running: running,
+        _keys: keys,
+    }
+}
+
+/// What a complete sync of [`real_server`] must hold.
+pub(crate) fn truth(upstream: Upstream) -> Truth {
+    Memory::new(upstream).truth()
+}

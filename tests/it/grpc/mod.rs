@@ -1,0 +1,11 @@
+//! The gRPC server over real sockets: certificates, a client that asks as the Go syncer does, a tenant held in memory, and
+//! tests of transport and of the whole walk.
+
+pub(crate) mod client;
+pub(crate) mod harvest;
+pub(crate) mod host;
+mod methods;
+pub(crate) mod pki;
+pub(crate) mod tenant;
+mod transport;
+mod walk;
