@@ -7,4 +7,5 @@
     reason = "tests"
 )]
 
+mod conformance;
 mod grpc;
