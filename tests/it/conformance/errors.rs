@@ -78,8 +78,10 @@ fn limited(status: &Status, start: SystemTime) -> Verdict {
 
 pub(super) async fn pc_45(subject: Subject) -> Verdict {
     let late = [Code::Unavailable, Code::DeadlineExceeded];
-    let table: [(Upstream, &[Code]); 4] = [
+    let table: [(Upstream, &[Code]); 6] = [
         (Upstream::Broken, &late),
+        (Upstream::Resets, &late),
+        (Upstream::Hangs, &late),
         (Upstream::Unreachable, &late),
         (Upstream::BadCredentials, &DENIED),
         (Upstream::Forbidden, &DENIED),

@@ -1,6 +1,7 @@
 //! What each method of the protocol answers to an empty request.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use baton_coupa::proto::DESCRIPTORS;
 use baton_coupa::server::ServerOptions;
@@ -9,7 +10,7 @@ use tonic::{Code, Request};
 
 use super::client::Client;
 use super::host::{Running, any_port};
-use super::tenant::{Memory, Upstream};
+use super::tenant::{Memory, Nature};
 
 /// Every described method. Lists want a resource; provisioning is off; there are no actions, feeds and tickets.
 const ANSWERS: [(&str, Code); 32] = [
@@ -85,7 +86,7 @@ const ANSWERS: [(&str, Code); 32] = [
 
 #[tokio::test]
 async fn every_method_has_its_answer() {
-    let tenant = Memory::new(Upstream::Healthy).into();
+    let tenant = Arc::new(Memory::new(Nature::Plain));
     let server = Running::start(ServerOptions::at(any_port()), tenant).await;
     let client = Client::plain(server.addr);
     for (method, code) in ANSWERS {

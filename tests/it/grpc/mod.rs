@@ -8,4 +8,5 @@ mod methods;
 pub(crate) mod pki;
 pub(crate) mod tenant;
 mod transport;
+pub(crate) mod upstream;
 mod walk;

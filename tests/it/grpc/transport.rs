@@ -25,10 +25,10 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use super::client::Client;
 use super::host::{Keys, Running, any_port, connector};
 use super::pki::Authority;
-use super::tenant::{Memory, Upstream};
+use super::tenant::{Memory, Nature};
 
 async fn start(options: ServerOptions) -> Running {
-    Running::start(options, Arc::new(Memory::new(Upstream::Healthy))).await
+    Running::start(options, Arc::new(Memory::new(Nature::Plain))).await
 }
 
 /// Whether a client with that configuration gets an answer.
@@ -140,10 +140,10 @@ async fn new_certificates_are_taken_up_and_broken_ones_are_not() {
 #[tokio::test]
 async fn a_server_does_not_start_with_files_that_do_not_work() {
     let keys = Keys::new();
-    let tenant = Arc::new(Memory::new(Upstream::Healthy));
+    let tenant = Arc::new(Memory::new(Nature::Plain));
     let refusal = async |options: ServerOptions| {
         let config = ServerConfig::new(options).unwrap();
-        let Err(fault) = Server::bind(config, connector(Arc::clone(&tenant))).await else {
+        let Err(fault) = Server::bind(config, connector(tenant.clone())).await else {
             panic!("the server started");
         };
         fault.message().to_owned()
@@ -219,7 +219,7 @@ async fn a_stopped_server_accepts_nothing_and_ends() {
 #[tokio::test]
 async fn calls_that_do_not_end_are_cut_off() {
     let config = ServerConfig::new(ServerOptions::at(any_port())).unwrap();
-    let tenant = Arc::new(Memory::new(Upstream::Healthy));
+    let tenant = Arc::new(Memory::new(Nature::Plain));
     let bound = Server::bind(config, connector(tenant)).await.unwrap();
     let client = Client::plain(bound.local_addr());
     let stop = CancellationToken::new();

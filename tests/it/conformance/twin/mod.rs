@@ -29,7 +29,7 @@ use tonic::{Code, Status};
 use super::Upstream;
 use crate::grpc::client::Client;
 use crate::grpc::harvest::key;
-use crate::grpc::tenant::Truth;
+use crate::grpc::upstream::Truth;
 
 pub(super) use defect::Defect;
 
@@ -151,12 +151,16 @@ impl State {
         let poisoned = self.has(Defect::PanicPoisons) && self.panicked.load(Ordering::SeqCst);
         match self.upstream {
             Upstream::Panics if poisoned => Err(Status::internal("poisoned")),
-            Upstream::Healthy | Upstream::Bulky | Upstream::NoRoles | Upstream::Panics => Ok(Reach::Rows),
+            Upstream::Healthy
+            | Upstream::Bulky
+            | Upstream::Growing
+            | Upstream::NoRoles
+            | Upstream::Panics => Ok(Reach::Rows),
             _ if self.has(Defect::FailureIsEmpty) => Ok(Reach::Nothing),
             Upstream::BadCredentials | Upstream::Forbidden => {
                 failure(Code::PermissionDenied, Defect::DeniedIsInternal, Code::Internal)
             }
-            Upstream::Unreachable | Upstream::Broken => {
+            Upstream::Unreachable | Upstream::Broken | Upstream::Resets | Upstream::Hangs => {
                 failure(Code::Unavailable, Defect::FailureIsUnknown, Code::Unknown)
             }
             Upstream::RateLimited => Err(self.rate_limited()),
