@@ -29,6 +29,10 @@ pub(crate) enum Upstream {
     BadCredentials,
     /// The client lacks a scope.
     Forbidden,
+    /// Every call answers 401, though the client got its token.
+    Rejects,
+    /// Every call answers 403, though the client got its token.
+    Denies,
     /// The host does not answer.
     Unreachable,
     /// Every call answers 429.
@@ -61,6 +65,11 @@ impl Truth {
     }
 }
 
+/// How long the client waits for an answer.
+const PATIENT: Duration = Duration::from_secs(30);
+/// The same where no answer will come, except to the request for a token.
+const HASTY: Duration = Duration::from_millis(400);
+
 /// Where the tenant lives.
 pub(crate) enum Place {
     Sandbox(Running),
@@ -81,7 +90,7 @@ pub(crate) async fn tenant(upstream: Upstream) -> (Arc<dyn Tenant>, Place) {
                 .await
                 .and_then(|listener| listener.local_addr())
                 .unwrap();
-            let client = client(&format!("http://{addr}"), "id", "secret");
+            let client = client(&format!("http://{addr}"), "id", "secret", PATIENT);
             (Arc::new(client), Place::Nowhere)
         }
         _ => {
@@ -90,7 +99,11 @@ pub(crate) async fn tenant(upstream: Upstream) -> (Arc<dyn Tenant>, Place) {
                 Upstream::BadCredentials => "wrong",
                 _ => sandbox.client_secret(),
             };
-            let client = client(&sandbox.base_url(), sandbox.client_id(), secret);
+            let request = match upstream {
+                Upstream::Hangs => HASTY,
+                _ => PATIENT,
+            };
+            let client = client(&sandbox.base_url(), sandbox.client_id(), secret, request);
             (Arc::new(client), Place::Sandbox(sandbox))
         }
     }
@@ -115,12 +128,9 @@ fn sandbox(upstream: Upstream) -> SandboxConfig {
             let retry_after = Some("1".to_owned());
             config.faults = always(FaultAction::RateLimited { retry_after });
         }
-        Upstream::Broken => {
-            config.faults = always(FaultAction::Status {
-                status: 500,
-                html: true,
-            });
-        }
+        Upstream::Broken => config.faults = status(500),
+        Upstream::Rejects => config.faults = status(401),
+        Upstream::Denies => config.faults = status(403),
         Upstream::Resets => config.faults = always(FaultAction::Reset),
         Upstream::Hangs => config.faults = always(FaultAction::Hang),
         Upstream::MissingCollection => {
@@ -150,8 +160,12 @@ fn always(action: FaultAction) -> Faults {
     }
 }
 
+fn status(status: u16) -> Faults {
+    always(FaultAction::Status { status, html: true })
+}
+
 /// A client that loses patience soon, so that a test of failures does not take minutes.
-fn client(base_url: &str, id: &str, secret: &str) -> Coupa {
+fn client(base_url: &str, id: &str, secret: &str, request: Duration) -> Coupa {
     // Another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let endpoint = Endpoint::from_base_url(base_url).unwrap();
@@ -159,10 +173,10 @@ fn client(base_url: &str, id: &str, secret: &str) -> Coupa {
     config.burst = NonZeroU32::new(10_000).unwrap();
     config.timeouts = Timeouts {
         connect: Duration::from_secs(10),
-        request: Duration::from_secs(2),
+        request,
         first_wait: Duration::from_millis(10),
         longest_wait: Duration::from_secs(1),
-        patience: Duration::from_millis(500),
+        patience: Duration::from_millis(200),
         token_lag: Duration::from_secs(1),
     };
     Coupa::new(&config).unwrap()

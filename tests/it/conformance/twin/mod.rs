@@ -157,7 +157,7 @@ impl State {
             | Upstream::NoRoles
             | Upstream::Panics => Ok(Reach::Rows),
             _ if self.has(Defect::FailureIsEmpty) => Ok(Reach::Nothing),
-            Upstream::BadCredentials | Upstream::Forbidden => {
+            Upstream::BadCredentials | Upstream::Forbidden | Upstream::Rejects | Upstream::Denies => {
                 failure(Code::PermissionDenied, Defect::DeniedIsInternal, Code::Internal)
             }
             Upstream::Unreachable | Upstream::Broken | Upstream::Resets | Upstream::Hangs => {
