@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::client::{Ask, Client, Grants, Listing, Resources, Scope, stub};
 use super::harvest::{self, has, key};
 use super::host::real_server;
-use super::upstream::Upstream;
+use super::upstream::{Truth, Upstream};
 use baton_coupa::proto::connector as c1;
 
 const SYNC: &str = "2wPbMEhC9cN9k9PqEV2sBUbUuu7";
@@ -79,29 +79,26 @@ async fn across<L: Listing>(listing: &L, first: &Client, second: &Client) -> Vec
     rows
 }
 
+/// Everything `truth` names comes exactly once when `new` goes on where `old` was left.
+async fn goes_on(old: &Client, new: &Client, truth: &Truth) {
+    let users = across(&Resources::of("user"), old, new).await;
+    let expected = truth.resources.iter().filter(|(kind, _)| kind == "user").count();
+    assert_eq!(users.len(), expected);
+    for kind in ["role", "group", "license"] {
+        let grants = across(&Grants(Scope::Type(kind.to_owned())), old, new).await;
+        let own = |id: &&str| id.starts_with(&format!("{kind}:"));
+        let expected: BTreeSet<&str> = truth.grants.iter().map(String::as_str).filter(own).collect();
+        assert_eq!(grants.len(), expected.len(), "{kind}: each grant once");
+        assert_eq!(ids(&grants), expected, "{kind}");
+    }
+    new.cleanup(SYNC).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_fresh_server_goes_on_from_tokens_of_the_old_one() {
     let old = real_server(Upstream::Healthy).await;
     let new = real_server(Upstream::Healthy).await;
-    let truth = old.truth();
-
-    let users = across(&Resources::of("user"), &old.client, &new.client).await;
-    let expected = truth.resources.iter().filter(|(kind, _)| kind == "user").count();
-    assert_eq!(users.len(), expected);
-
-    for kind in ["role", "group", "license"] {
-        let listing = Grants(Scope::Type(kind.to_owned()));
-        let grants = across(&listing, &old.client, &new.client).await;
-        let expected: BTreeSet<&str> = truth
-            .grants
-            .iter()
-            .map(String::as_str)
-            .filter(|id| id.starts_with(&format!("{kind}:")))
-            .collect();
-        assert_eq!(grants.len(), expected.len(), "{kind}: each grant once");
-        assert_eq!(ids(&grants), expected, "{kind}");
-    }
-    new.client.cleanup(SYNC).await.unwrap();
+    goes_on(&old.client, &new.client, &old.truth()).await;
 }
 
 #[tokio::test]
