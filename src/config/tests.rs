@@ -636,8 +636,9 @@ fn log_settings_reach_telemetry_on_every_command() {
 
 #[test]
 fn debug_shows_neither_secrets_nor_the_client() {
-    let line = "--coupa-client-id s3cret-id --coupa-client-secret s3cret --coupa-domain acme.coupahost.com \
-        --coupa-base-url https://s3cret:s3cret@127.0.0.1";
+    let line = "--coupa-client-id s3cret-id --coupa-client-secret s3cret --coupa-domain acme.coupahost.com";
+    let wrong = World::new().load(&format!("{line} --coupa-base-url https://s3cret:s3cret@127.0.0.1"));
+    assert!(!format!("{wrong:?}").contains("s3cret"));
     let invocation = World::new().load(line).unwrap();
     let shown = format!("{invocation:?} {invocation:#?}");
     assert!(shown.contains("acme.coupahost.com"), "{shown}");

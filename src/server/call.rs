@@ -1,7 +1,7 @@
 //! One call from its arrival to its log line.
 //!
-//! Invariant: every call ends in exactly one log line (method, code, milliseconds, sync id, fault) and in a status, also
-//! when a handler panics or an answer would be too large for the peer.
+//! Invariant: every call whose caller stays ends in exactly one log line (method, code, milliseconds, sync id, fault) and in
+//! a status, also when a handler panics or an answer would be too large for the peer.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -162,8 +162,16 @@ fn log(method: &str, code: Code, start: Instant, notes: &Written) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
+    use std::io;
+    use std::sync::Mutex;
+
+    use tonic::metadata::MetadataMap;
+    use tracing::instrument::WithSubscriber as _;
+
     use super::*;
-    use crate::proto::connector::GrantsServiceListGrantsResponse;
+    use crate::proto::connector::{
+        GrantsServiceListGrantsRequest, GrantsServiceListGrantsResponse, Resource, ResourceId,
+    };
 
     fn answer_of(bytes: usize) -> GrantsServiceListGrantsResponse {
         let mut message = GrantsServiceListGrantsResponse {
@@ -209,5 +217,77 @@ mod tests {
         let status = Status::from_header_map(response.headers()).unwrap();
         assert_eq!(status.code(), Code::Internal);
         assert!(!status.message().contains("as intended"));
+    }
+
+    /// A service that fails as a handler does.
+    async fn fails(request: http::Request<Body>) -> Result<http::Response<Body>, Infallible> {
+        let (parts, _) = request.into_parts();
+        let message = GrantsServiceListGrantsRequest {
+            active_sync_id: "2wPbMEhC9cN9k9PqEV2sBUbUuu7".into(),
+            resource: Some(Resource {
+                display_name: "Ann Example".into(),
+                id: Some(ResourceId {
+                    resource_type: "role".into(),
+                    resource: "1".into(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let request = Request::from_parts(MetadataMap::new(), parts.extensions, message);
+        let fault = Fault::unavailable("Coupa did not answer").because("os error 111");
+        let reply = answer(&request, async {
+            Err::<GrantsServiceListGrantsResponse, _>(fault)
+        })
+        .await;
+        Ok(reply.map_or_else(Status::into_http, |_| http::Response::new(Body::empty())))
+    }
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_is_one_line_with_the_detail_that_the_peer_does_not_get() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let mut request = http::Request::new(Body::empty());
+        *request.uri_mut() = "/c1.connector.v2.GrantsService/ListGrants".parse().unwrap();
+        let response = Watched(tower::service_fn(fails))
+            .call(request)
+            .with_subscriber(subscriber)
+            .await
+            .unwrap();
+        let status = Status::from_header_map(response.headers()).unwrap();
+        assert_eq!(status.message(), "Coupa did not answer");
+
+        let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(log.lines().count(), 1, "{log}");
+        for part in [
+            "GrantsService/ListGrants",
+            "Unavailable",
+            "ms=",
+            "2wPbMEhC9cN9k9PqEV2sBUbUuu7",
+            "os error 111",
+        ] {
+            assert!(log.contains(part), "{part} in {log}");
+        }
+        assert!(!log.contains("Ann"), "{log}");
     }
 }

@@ -78,11 +78,15 @@ fn limited(status: &Status, start: SystemTime) -> Verdict {
 
 pub(super) async fn pc_45(subject: Subject) -> Verdict {
     let late = [Code::Unavailable, Code::DeadlineExceeded];
-    let table: [(Upstream, &[Code]); 4] = [
+    let table: [(Upstream, &[Code]); 8] = [
         (Upstream::Broken, &late),
+        (Upstream::Resets, &late),
+        (Upstream::Hangs, &late),
         (Upstream::Unreachable, &late),
         (Upstream::BadCredentials, &DENIED),
         (Upstream::Forbidden, &DENIED),
+        (Upstream::Rejects, &DENIED),
+        (Upstream::Denies, &DENIED),
     ];
     for (upstream, allowed) in table {
         failures(subject, upstream, |status| {

@@ -283,7 +283,7 @@ async fn without_marker(client: &Client, kind: &str) -> Verdict {
 pub(super) async fn pc_37(subject: Subject) -> Verdict {
     let server = subject.start(Upstream::NoRoles).await;
     let client = server.client();
-    let kind = subject.emptied().to_owned();
+    let kind = "role".to_owned();
     ensure(marked(client).await?.contains(&kind), || {
         format!("{kind} is not listed as a whole")
     })?;

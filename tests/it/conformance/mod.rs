@@ -5,13 +5,12 @@
 mod errors;
 mod listing;
 mod rows;
-mod rows_of_twin;
 mod service;
 mod twin;
 
 use super::grpc::client::{Client, Trouble};
-use super::grpc::host::{self, Real, real_server};
-use super::grpc::tenant::{Truth, Upstream};
+use super::grpc::host::{Real, real_server};
+use super::grpc::upstream::{Truth, Upstream};
 use twin::{Defect, Twin};
 
 /// A sync id as the Go syncer makes them.
@@ -67,19 +66,6 @@ impl Subject {
             Self::Twin(defect) => Instance::Twin(Twin::start(defect, upstream).await),
         }
     }
-
-    /// What a complete sync must hold.
-    fn truth(self) -> Truth {
-        match self {
-            Self::Real => host::truth(Upstream::Healthy),
-            Self::Twin(_) => twin::truth(),
-        }
-    }
-
-    /// A marked type that is empty while the tenant has no roles.
-    const fn emptied(self) -> &'static str {
-        "role"
-    }
 }
 
 impl Instance {
@@ -90,10 +76,18 @@ impl Instance {
         }
     }
 
+    /// What a complete sync must hold.
+    fn truth(&self) -> Truth {
+        match self {
+            Self::Real(real) => real.truth(),
+            Self::Twin(_) => twin::truth(),
+        }
+    }
+
     /// One more user appears in the tenant.
     fn grow(&self) {
         match self {
-            Self::Real(real) => real.tenant.grow(),
+            Self::Real(real) => real.grow(),
             Self::Twin(twin) => twin.grow(),
         }
     }

@@ -235,7 +235,7 @@ pub(super) async fn pc_40(subject: Subject) -> Verdict {
     ensure(store.warnings.is_empty(), || {
         format!("warning: {}", store.warnings.join(", "))
     })?;
-    let truth = subject.truth();
+    let truth = server.truth();
     ensure(store.resources.keys().eq(truth.resources.iter()), || {
         "resources differ".to_owned()
     })?;
@@ -252,7 +252,7 @@ pub(super) async fn pc_40(subject: Subject) -> Verdict {
 }
 
 pub(super) async fn pc_42(subject: Subject) -> Verdict {
-    let server = subject.start(Upstream::Healthy).await;
+    let server = subject.start(Upstream::Growing).await;
     let client = server.client();
     let users = async || Ok::<_, Violation>(client.all(&Resources::of("user"), SYNC).await?.len());
     client.validate().await?;

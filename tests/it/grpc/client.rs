@@ -55,6 +55,7 @@ impl Client {
             let tls = TlsConnector::from(Arc::clone(&config));
             async move {
                 let tcp = TcpStream::connect(addr).await?;
+                tcp.set_nodelay(true)?;
                 let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
                 Ok::<_, io::Error>(TokioIo::new(tls.connect(name, tcp).await?))
             }

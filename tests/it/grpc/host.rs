@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use baton_coupa::connector::{Connector, ConnectorConfig};
 use baton_coupa::model::fault::Fault;
+use baton_coupa::model::tenant::Tenant;
 use baton_coupa::server::{Server, ServerConfig, ServerOptions};
 use baton_coupa::snapshot::SnapshotConfig;
 use tempfile::TempDir;
@@ -15,7 +16,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::client::Client;
 use super::pki::{Authority, Leaf};
-use super::tenant::{Forgetful, Memory, Truth, Upstream};
+use super::tenant::Forgetful;
+use super::upstream::{self, Place, Truth, Upstream};
 
 /// The address to ask for a free port.
 pub(crate) fn any_port() -> SocketAddr {
@@ -23,7 +25,7 @@ pub(crate) fn any_port() -> SocketAddr {
 }
 
 /// A connector over `tenant` with default settings, except that it does not pause long before it tries again.
-pub(crate) fn connector(tenant: Arc<Memory>) -> Arc<Connector> {
+pub(crate) fn connector(tenant: Arc<dyn Tenant>) -> Arc<Connector> {
     let config = ConnectorConfig {
         snapshot: SnapshotConfig {
             pause: Duration::from_millis(20),
@@ -44,7 +46,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) async fn start(options: ServerOptions, tenant: Arc<Memory>) -> Self {
+    pub(crate) async fn start(options: ServerOptions, tenant: Arc<dyn Tenant>) -> Self {
         let config = ServerConfig::new(options).unwrap();
         let bound = Server::bind(config, connector(tenant)).await.unwrap();
         let stop = CancellationToken::new();
@@ -99,19 +101,38 @@ impl Keys {
     }
 }
 
-/// A real server with a client connected to it.
+/// The whole product with a client connected to it, and the tenant behind it.
 pub(crate) struct Real {
     pub(crate) client: Client,
-    pub(crate) tenant: Arc<Memory>,
+    tenant: Place,
     _running: Running,
     _keys: Keys,
 }
 
-/// The real server in front of a tenant in that state. The one place that decides what tenant the tests read.
+impl Real {
+    /// What a complete sync must hold.
+    pub(crate) fn truth(&self) -> Truth {
+        match &self.tenant {
+            Place::Sandbox(sandbox) => upstream::truth(sandbox),
+            Place::Memory(_) | Place::Nowhere => panic!("only the sandbox tells its truth"),
+        }
+    }
+
+    /// One more user appears.
+    pub(crate) fn grow(&self) {
+        match &self.tenant {
+            Place::Memory(memory) => memory.grow(),
+            Place::Sandbox(_) | Place::Nowhere => panic!("only the tenant in memory grows"),
+        }
+    }
+}
+
+/// The real server in front of a tenant in that state: the sandbox through the Coupa client wherever the sandbox can be in
+/// that state, else the tenant in memory.
 pub(crate) async fn real_server(upstream: Upstream) -> Real {
     let keys = Keys::new();
-    let tenant = Arc::new(Memory::new(upstream));
-    let running = Running::start(keys.options(), Arc::clone(&tenant)).await;
+    let (port, tenant) = upstream::tenant(upstream).await;
+    let running = Running::start(keys.options(), port).await;
     let config = keys.authority.client(Some(&keys.client));
     Real {
         client: Client::tls(running.addr, config).await.unwrap(),
@@ -119,9 +140,4 @@ pub(crate) async fn real_server(upstream: Upstream) -> Real {
         _running: running,
         _keys: keys,
     }
-}
-
-/// What a complete sync of [`real_server`] must hold.
-pub(crate) fn truth(upstream: Upstream) -> Truth {
-    Memory::new(upstream).truth()
 }

@@ -4,7 +4,9 @@
 pub(crate) mod client;
 pub(crate) mod harvest;
 pub(crate) mod host;
+mod methods;
 pub(crate) mod pki;
 pub(crate) mod tenant;
 mod transport;
+pub(crate) mod upstream;
 mod walk;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::client::{Ask, Client, Grants, Listing, Resources, Scope, stub};
 use super::harvest::{self, has, key};
-use super::host::{real_server, truth};
-use super::tenant::Upstream;
+use super::host::real_server;
+use super::upstream::{Truth, Upstream};
 use baton_coupa::proto::connector as c1;
 
 const SYNC: &str = "2wPbMEhC9cN9k9PqEV2sBUbUuu7";
@@ -18,7 +18,7 @@ fn ids(grants: &[c1::Grant]) -> BTreeSet<&str> {
 async fn a_full_sync_over_mutual_tls_brings_everything_once() {
     let server = real_server(Upstream::Healthy).await;
     let harvest = harvest::sync(&server.client, SYNC, 1).await.unwrap();
-    let truth = truth(Upstream::Healthy);
+    let truth = server.truth();
 
     let resources: Vec<_> = harvest
         .resources
@@ -79,47 +79,40 @@ async fn across<L: Listing>(listing: &L, first: &Client, second: &Client) -> Vec
     rows
 }
 
+/// Everything `truth` names comes exactly once when `new` goes on where `old` was left.
+async fn goes_on(old: &Client, new: &Client, truth: &Truth) {
+    let users = across(&Resources::of("user"), old, new).await;
+    let expected = truth.resources.iter().filter(|(kind, _)| kind == "user").count();
+    assert_eq!(users.len(), expected);
+    for kind in ["role", "group", "license"] {
+        let grants = across(&Grants(Scope::Type(kind.to_owned())), old, new).await;
+        let own = |id: &&str| id.starts_with(&format!("{kind}:"));
+        let expected: BTreeSet<&str> = truth.grants.iter().map(String::as_str).filter(own).collect();
+        assert_eq!(grants.len(), expected.len(), "{kind}: each grant once");
+        assert_eq!(ids(&grants), expected, "{kind}");
+    }
+    new.cleanup(SYNC).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_fresh_server_goes_on_from_tokens_of_the_old_one() {
     let old = real_server(Upstream::Healthy).await;
     let new = real_server(Upstream::Healthy).await;
-    let truth = truth(Upstream::Healthy);
-
-    let users = across(&Resources::of("user"), &old.client, &new.client).await;
-    let expected = truth.resources.iter().filter(|(kind, _)| kind == "user").count();
-    assert_eq!(users.len(), expected);
-
-    for kind in ["role", "group", "license"] {
-        let listing = Grants(Scope::Type(kind.to_owned()));
-        let grants = across(&listing, &old.client, &new.client).await;
-        let expected: BTreeSet<&str> = truth
-            .grants
-            .iter()
-            .map(String::as_str)
-            .filter(|id| id.starts_with(&format!("{kind}:")))
-            .collect();
-        assert_eq!(grants.len(), expected.len(), "{kind}: each grant once");
-        assert_eq!(ids(&grants), expected, "{kind}");
-    }
-    new.client.cleanup(SYNC).await.unwrap();
+    goes_on(&old.client, &new.client, &old.truth()).await;
 }
 
 #[tokio::test]
 async fn one_resource_can_be_fetched_afresh() {
     let server = real_server(Upstream::Healthy).await;
-    let id = |kind: &str, id: &str| stub(kind, id).id.unwrap_or_default();
-    for (kind, known) in [
-        ("user", "3"),
-        ("group", "60"),
-        ("role", "4000000000"),
-        ("license", "risk-assess-user"),
-    ] {
-        let resource = server.client.resource(id(kind, known)).await.unwrap();
-        assert_eq!(
-            key(resource.id.as_ref()),
-            Some((kind.to_owned(), known.to_owned()))
-        );
-        let missing = server.client.resource(id(kind, "77777")).await.map(|_| ());
-        assert_eq!(missing.unwrap_err().code(), tonic::Code::NotFound, "{kind}");
+    let fetch = async |kind: &str, id: &str| server.client.resource(stub(kind, id).id.unwrap()).await;
+    let mut fetched = BTreeSet::new();
+    for (kind, id) in server.truth().resources {
+        if fetched.insert(kind.clone()) {
+            let resource = fetch(&kind, &id).await.unwrap();
+            assert_eq!(key(resource.id.as_ref()), Some((kind.clone(), id)));
+            let missing = fetch(&kind, "77777777").await.map(|_| ());
+            assert_eq!(missing.unwrap_err().code(), tonic::Code::NotFound, "{kind}");
+        }
     }
+    assert_eq!(fetched.len(), 4);
 }
