@@ -252,7 +252,10 @@ impl Reader<'_> {
 
     /// `None` with the problem noted, or where what is required is missing, which was noted before.
     fn coupa(&mut self) -> Option<CoupaTarget> {
-        let (domain, base_url) = (self.values.text("coupa-domain"), self.values.text("coupa-base-url"));
+        let (domain, base_url) = (
+            self.values.text("coupa-domain"),
+            self.values.text("coupa-base-url"),
+        );
         let (name, endpoint) = if !base_url.is_empty() {
             ("coupa-base-url", Endpoint::from_base_url(base_url))
         } else if !domain.is_empty() {

@@ -17,7 +17,9 @@ pub(super) fn parse<T: DeserializeOwned>(texts: &[String]) -> Result<T, String> 
             Ok(Value::Null) | Err(_) => Value::String(value.to_owned()),
             Ok(value) => value,
         };
-        let (parts, last) = path.rsplit_once('.').map_or((None, path), |(parts, last)| (Some(parts), last));
+        let (parts, last) = path
+            .rsplit_once('.')
+            .map_or((None, path), |(parts, last)| (Some(parts), last));
         let mut place = &mut object;
         for name in parts.into_iter().flat_map(|parts| parts.split('.')) {
             let inner = place.entry(name).or_insert_with(|| Value::Object(Map::new()));
@@ -40,8 +42,12 @@ mod tests {
 
     #[test]
     fn readings_and_faults_are_named_by_path() {
-        let readings: Readings =
-            parse(&texts(&["empty-list.graphql=null", "nested-cut.rest=7", "graphql-page=25"])).unwrap();
+        let readings: Readings = parse(&texts(&[
+            "empty-list.graphql=null",
+            "nested-cut.rest=7",
+            "graphql-page=25",
+        ]))
+        .unwrap();
         assert_eq!(readings.nested_cut.rest, Some(7));
         assert_eq!(readings.graphql_page, 25);
         assert_eq!(readings.empty_list.graphql, EmptyList::Null);

@@ -192,11 +192,7 @@ fn every_kind_follows_the_layers() {
     let settings = world.sync("");
     assert_eq!(settings.tenant.requests_per_second.get(), 5);
     assert!(settings.skip_entitlements_and_grants);
-    assert_eq!(
-        coupa(&settings).client_id,
-        "0012",
-        "text keeps its zeros"
-    );
+    assert_eq!(coupa(&settings).client_id, "0012", "text keeps its zeros");
     let settings = world.sync("--coupa-requests-per-second 7 --skip-entitlements-and-grants=false");
     assert_eq!(settings.tenant.requests_per_second.get(), 7);
     assert!(
@@ -521,7 +517,10 @@ fn the_sandbox_needs_nothing_and_its_dials_have_two_names() {
         Command::Sandbox(settings) => settings,
         other => panic!("{other:?}"),
     };
-    let settings = standing(&world, "--groups 3 --reading graphql-page=25 --listen 127.0.0.1:0");
+    let settings = standing(
+        &world,
+        "--groups 3 --reading graphql-page=25 --listen 127.0.0.1:0",
+    );
     assert_eq!(
         (settings.dials.users, settings.dials.groups, settings.dials.rate),
         (9, 3, None)
@@ -557,20 +556,17 @@ fn the_server_is_never_open_by_accident() {
     let TlsMode::Tls(strict) = strict.server.tls() else {
         panic!("not TLS");
     };
-    assert_eq!((&strict.cert, &strict.key), (&PathBuf::from("c"), &PathBuf::from("k")));
+    assert_eq!(
+        (&strict.cert, &strict.key),
+        (&PathBuf::from("c"), &PathBuf::from("k"))
+    );
     assert!(matches!(&strict.clients, ClientAuth::Required { allowed, .. } if allowed.len() == 2));
     let open = world.serve(&format!("{files} --tls-allow-any-client"));
     assert!(matches!(open.server.tls(), TlsMode::Tls(open) if matches!(open.clients, ClientAuth::Anybody)));
 
     for (line, word) in [
-        (
-            "--listen 0.0.0.0:1",
-            "is not a loopback address",
-        ),
-        (
-            "--listen [::]:1",
-            "is not a loopback address",
-        ),
+        ("--listen 0.0.0.0:1", "is not a loopback address"),
+        ("--listen [::]:1", "is not a loopback address"),
         (files, "TLS needs --tls-client-ca"),
         (
             "--tls-cert c",
@@ -637,7 +633,9 @@ fn log_settings_reach_telemetry_on_every_command() {
 #[test]
 fn debug_shows_neither_secrets_nor_the_client() {
     let line = "--coupa-client-id s3cret-id --coupa-client-secret s3cret --coupa-domain acme.coupahost.com";
-    let wrong = World::new().load(&format!("{line} --coupa-base-url https://s3cret:s3cret@127.0.0.1"));
+    let wrong = World::new().load(&format!(
+        "{line} --coupa-base-url https://s3cret:s3cret@127.0.0.1"
+    ));
     assert!(!format!("{wrong:?}").contains("s3cret"));
     let invocation = World::new().load(line).unwrap();
     let shown = format!("{invocation:?} {invocation:#?}");

@@ -35,6 +35,11 @@ impl Client {
         })
     }
 
+    /// The tenant's host, for messages.
+    pub(crate) fn host(&self) -> &str {
+        self.endpoint.host()
+    }
+
     pub(crate) fn usage(&self) -> Usage {
         self.transport.usage()
     }

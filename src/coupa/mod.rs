@@ -89,11 +89,9 @@ impl Coupa {
             Err(second) => Err(collection::most_telling(first, second).into()),
         }
     }
-}
 
-#[async_trait]
-impl Tenant for Coupa {
-    async fn check(&self) -> Result<(), Fault> {
+    /// A token, then one row of each object.
+    async fn taste(&self) -> Result<(), Fault> {
         self.client.sign_in().await?;
         let collections = Shelf {
             client: &self.client,
@@ -104,10 +102,21 @@ impl Tenant for Coupa {
         collections.taste::<GroupRow>(&GROUPS).await?;
         collections.taste::<RoleRow>(&ROLES).await
     }
+}
+
+#[async_trait]
+impl Tenant for Coupa {
+    async fn check(&self) -> Result<(), Fault> {
+        self.taste()
+            .await
+            .map_err(|fault| fault.context(self.client.host()))
+    }
 
     async fn survey(&self) -> Result<Arc<dyn ReadTenant>, Fault> {
-        let reader = survey::survey(Arc::clone(&self.client), Arc::clone(&self.memory)).await?;
-        Ok(Arc::new(reader))
+        let reader = survey::survey(Arc::clone(&self.client), Arc::clone(&self.memory)).await;
+        Ok(Arc::new(
+            reader.map_err(|fault| fault.context(self.client.host()))?,
+        ))
     }
 
     fn usage(&self) -> Usage {

@@ -22,7 +22,6 @@ use rusqlite::Connection;
 
 use crate::model::fault::{Fault, FaultKind};
 
-
 /// How long a process waits for another one's transaction; all of them are short.
 const BUSY: Duration = Duration::from_secs(10);
 const DATABASE: &str = "state.db";

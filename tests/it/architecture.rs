@@ -131,7 +131,9 @@ fn parts() -> BTreeMap<String, Vec<(PathBuf, String)>> {
 fn without_tests(path: &Path, text: &str) -> String {
     // The last folder that matters: `tests.rs`, `tests/`, and the fakes that only tests use.
     let is_test = |name: &std::ffi::OsStr| ["tests", "tests.rs", "fake.rs"].iter().any(|test| name == *test);
-    let inside = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap_or(path);
+    let inside = path
+        .strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")))
+        .unwrap_or(path);
     if inside.iter().any(is_test) {
         return String::new();
     }
@@ -254,9 +256,9 @@ fn the_check_sees_a_broken_rule() {
         ("surprise".to_owned(), file("")),
     ]);
     assert_eq!(violations(RULES, &broken).len(), 4);
-    let fine = BTreeMap::from([(
+    let sound = BTreeMap::from([(
         "snapshot".to_owned(),
         file("use crate::model::{id, tenant};\nuse super::x;"),
     )]);
-    assert!(violations(RULES, &fine).is_empty());
+    assert!(violations(RULES, &sound).is_empty());
 }

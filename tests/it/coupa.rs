@@ -102,6 +102,9 @@ fn finds(survey: &Survey, text: &str) -> bool {
     survey.findings.iter().any(|finding| finding.text.contains(text))
 }
 
+/// Whether a user of the truth holds an item.
+type Holds = Box<dyn Fn(&TruthUser) -> bool>;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_survey_is_cheap_and_a_pass_costs_its_pages() {
     let (sandbox, reader, coupa) = surveyed(Readings::default()).await;
@@ -178,7 +181,7 @@ async fn holders_are_found_by_filter() {
     assert_eq!(reader.survey().surface, "both");
     let truth = sandbox.truth();
     let (role, group) = (truth.roles[3].id, truth.groups[2].id);
-    let items: [(Item, Box<dyn Fn(&TruthUser) -> bool>); 4] = [
+    let items: [(Item, Holds); 4] = [
         (
             Item::Role(RoleId::new(role).unwrap()),
             Box::new(move |user| user.roles.contains(&role)),

@@ -32,7 +32,8 @@ impl C1z {
     pub(crate) fn open(path: &Path) -> Self {
         let raw = std::fs::read(path).unwrap();
         assert_eq!(&raw[..5], b"C1ZF\0");
-        let database = zstd::decode_all(&raw[5..]).unwrap();
+        let mut database = Vec::new();
+        zstd::stream::copy_decode(&raw[5..], &mut database).unwrap();
         let dir = TempDir::new().unwrap();
         let unpacked = dir.path().join("db");
         std::fs::write(&unpacked, &database).unwrap();

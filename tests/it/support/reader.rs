@@ -116,8 +116,6 @@ pub fn annotation(message: &DynamicMessage, name: &str) -> Option<DynamicMessage
 
 /// The latest finished run of a file.
 pub struct Run {
-    pub sync_id: String,
-    pub sync_type: String,
     pub types: BTreeMap<String, DynamicMessage>,
     /// By `type:id`.
     pub resources: BTreeMap<String, DynamicMessage>,
@@ -146,18 +144,17 @@ pub fn unpack(file: &Path) -> (tempfile::NamedTempFile, Connection) {
 /// Reads the latest finished run of `file` and checks what every row must fulfil: columns that agree with the blob.
 pub fn read(file: &Path) -> Run {
     let (_plain, database) = unpack(file);
-    let (sync_id, sync_type, stats) = database
+    let (sync_id, stats) = database
         .query_row(
-            "select sync_id, sync_type, stats from v1_sync_runs where ended_at is not null order by ended_at desc limit 1",
+            "select sync_id, stats from v1_sync_runs where ended_at is not null order by ended_at desc limit 1",
             [],
-            |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?)),
+            |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
         )
         .unwrap();
     let rows = |table: &str, message: &str, columns: &[(&str, &str)], id_path: &str| {
         let names = columns
             .iter()
-            .map(|(column, _)| format!(", {column}"))
-            .collect::<String>();
+            .fold(String::new(), |names, (column, _)| names + ", " + column);
         let sql = format!("select external_id, data{names} from {table} where sync_id = ?");
         let mut statement = database.prepare(&sql).unwrap();
         let mut found = BTreeMap::new();
@@ -220,8 +217,6 @@ pub fn read(file: &Path) -> Run {
             "id",
         ),
         stats: serde_json::from_str(&stats).unwrap(),
-        sync_id,
-        sync_type,
     };
     // Zero values are left out of the statistics.
     let counted = |name: &str| run.stats.get(name).map_or(0, |count| count.as_u64().unwrap());

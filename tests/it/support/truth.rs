@@ -18,25 +18,23 @@ pub fn assert_equal(run: &Run, truth: &Truth, classes: &[TruthClass]) {
         .iter()
         .filter(|user| classes.contains(&user.class))
         .collect();
-    sets(
-        "resource types",
-        &mut wrong,
-        keys(&run.types),
-        ["group", "license", "role", "user"].map(str::to_owned).into(),
-    );
-    sets(
-        "resources",
-        &mut wrong,
-        keys(&run.resources),
-        expected_resources(truth, &served),
-    );
+    let types = ["group", "license", "role", "user"].map(str::to_owned).into();
+    sets("resource types", &mut wrong, &keys(&run.types), &types);
+    let resources = expected_resources(truth, &served);
+    sets("resources", &mut wrong, &keys(&run.resources), &resources);
+    let entitlements = expected_entitlements(truth);
     sets(
         "entitlements",
         &mut wrong,
-        keys(&run.entitlements),
-        expected_entitlements(truth),
+        &keys(&run.entitlements),
+        &entitlements,
     );
-    sets("grants", &mut wrong, keys(&run.grants), expected_grants(&served));
+    sets(
+        "grants",
+        &mut wrong,
+        &keys(&run.grants),
+        &expected_grants(&served),
+    );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
     for user in served {
@@ -85,7 +83,7 @@ pub fn assert_equal(run: &Run, truth: &Truth, classes: &[TruthClass]) {
             .count();
         assert_eq!(
             field(&license_trait, "consumed_seats"),
-            Value::I64(seats as i64),
+            Value::I64(i64::try_from(seats).unwrap()),
             "seats of {}",
             license.name
         );
@@ -100,14 +98,14 @@ fn keys(map: &BTreeMap<String, DynamicMessage>) -> BTreeSet<String> {
     map.keys().cloned().collect()
 }
 
-fn sets(what: &str, wrong: &mut Vec<String>, found: BTreeSet<String>, expected: BTreeSet<String>) {
+fn sets(what: &str, wrong: &mut Vec<String>, found: &BTreeSet<String>, expected: &BTreeSet<String>) {
     let some =
         |ids: Vec<&String>| format!("{} ({:?} ...)", ids.len(), ids.iter().take(5).collect::<Vec<_>>());
     if found != expected {
         wrong.push(format!(
             "{what}: missing {}, extra {}",
-            some(expected.difference(&found).collect()),
-            some(found.difference(&expected).collect())
+            some(expected.difference(found).collect()),
+            some(found.difference(expected).collect())
         ));
     }
 }
