@@ -179,7 +179,7 @@ fn client(base_url: &str, id: &str, secret: &str, request: Duration) -> Coupa {
         patience: Duration::from_millis(200),
         token_lag: Duration::from_secs(1),
     };
-    Coupa::new(&config).unwrap()
+    Coupa::new(config).unwrap()
 }
 
 /// What a complete sync of the default classes must hold, from what the sandbox says of itself.
