@@ -6,6 +6,7 @@ pub(crate) mod harvest;
 pub(crate) mod host;
 mod methods;
 pub(crate) mod pki;
+mod process;
 pub(crate) mod tenant;
 mod transport;
 pub(crate) mod upstream;

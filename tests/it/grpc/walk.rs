@@ -14,12 +14,9 @@ fn ids(grants: &[c1::Grant]) -> BTreeSet<&str> {
     grants.iter().map(|grant| grant.id.as_str()).collect()
 }
 
-#[tokio::test]
-async fn a_full_sync_over_mutual_tls_brings_everything_once() {
-    let server = real_server(Upstream::Healthy).await;
-    let harvest = harvest::sync(&server.client, SYNC, 1).await.unwrap();
-    let truth = server.truth();
-
+/// A full sync brings everything in `truth` exactly once.
+pub(super) async fn full_sync(client: &Client, truth: &Truth) {
+    let harvest = harvest::sync(client, SYNC, 1).await.unwrap();
     let resources: Vec<_> = harvest
         .resources
         .iter()
@@ -33,6 +30,12 @@ async fn a_full_sync_over_mutual_tls_brings_everything_once() {
     assert!(store.grants.keys().eq(truth.grants.iter()));
     assert_eq!(store.dropped, 0);
     assert_eq!(store.warnings, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_full_sync_over_mutual_tls_brings_everything_once() {
+    let server = real_server(Upstream::Healthy).await;
+    full_sync(&server.client, &server.truth()).await;
 }
 
 #[tokio::test]
@@ -59,46 +62,81 @@ async fn grants_by_type_are_the_grants_by_resource() {
     assert!(compared > 0);
 }
 
-/// Reads the beginning of a listing from one server and the rest from another.
-async fn across<L: Listing>(listing: &L, first: &Client, second: &Client) -> Vec<L::Row> {
-    let mut rows = Vec::new();
-    let mut token = String::new();
-    // The first pages may be empty while the tenant is read; a token from the middle is what matters.
-    while rows.is_empty() {
-        let ask = Ask {
-            token: &token,
-            sync: SYNC,
-            size: 7,
-        };
-        let page = listing.page(first, &ask).await.unwrap();
-        assert!(!page.next.is_empty(), "the listing has a second page");
-        rows.extend(page.rows);
-        token = page.next;
-    }
-    rows.extend(second.chain(listing, &token, SYNC).await.unwrap().rows);
-    rows
+/// A listing that was left after its first page.
+struct Left<L: Listing> {
+    listing: L,
+    rows: Vec<L::Row>,
+    token: String,
 }
 
-/// Everything `truth` names comes exactly once when `new` goes on where `old` was left.
-async fn goes_on(old: &Client, new: &Client, truth: &Truth) {
-    let users = across(&Resources::of("user"), old, new).await;
-    let expected = truth.resources.iter().filter(|(kind, _)| kind == "user").count();
-    assert_eq!(users.len(), expected);
-    for kind in ["role", "group", "license"] {
-        let grants = across(&Grants(Scope::Type(kind.to_owned())), old, new).await;
-        let own = |id: &&str| id.starts_with(&format!("{kind}:"));
-        let expected: BTreeSet<&str> = truth.grants.iter().map(String::as_str).filter(own).collect();
-        assert_eq!(grants.len(), expected.len(), "{kind}: each grant once");
-        assert_eq!(ids(&grants), expected, "{kind}");
+impl<L: Listing> Left<L> {
+    async fn begin(listing: L, client: &Client) -> Self {
+        let mut rows = Vec::new();
+        let mut token = String::new();
+        // The first pages may be empty while the tenant is read; a token from the middle is what matters.
+        while rows.is_empty() {
+            let ask = Ask {
+                token: &token,
+                sync: SYNC,
+                size: 7,
+            };
+            let page = listing.page(client, &ask).await.unwrap();
+            assert!(!page.next.is_empty(), "the listing has a second page");
+            rows.extend(page.rows);
+            token = page.next;
+        }
+        Self { listing, rows, token }
     }
-    new.cleanup(SYNC).await.unwrap();
+
+    async fn finish(self, client: &Client) -> Vec<L::Row> {
+        let rest = client.chain(&self.listing, &self.token, SYNC).await.unwrap();
+        self.rows.into_iter().chain(rest.rows).collect()
+    }
+}
+
+/// Types whose grants are listed as a whole.
+const ITEMS: [&str; 3] = ["role", "group", "license"];
+
+/// A sync that was left in the middle of everything.
+pub(super) struct LeftSync {
+    users: Left<Resources>,
+    grants: Vec<Left<Grants>>,
+}
+
+impl LeftSync {
+    pub(super) async fn begin(client: &Client) -> Self {
+        let mut grants = Vec::new();
+        for kind in ITEMS {
+            let listing = Grants(Scope::Type(kind.to_owned()));
+            grants.push(Left::begin(listing, client).await);
+        }
+        Self {
+            users: Left::begin(Resources::of("user"), client).await,
+            grants,
+        }
+    }
+
+    /// Goes on with another server: everything in `truth` comes exactly once.
+    pub(super) async fn finish(self, client: &Client, truth: &Truth) {
+        let users = self.users.finish(client).await;
+        let expected = truth.resources.iter().filter(|(kind, _)| kind == "user").count();
+        assert_eq!(users.len(), expected);
+        let mut grants = Vec::new();
+        for left in self.grants {
+            grants.extend(left.finish(client).await);
+        }
+        assert_eq!(grants.len(), truth.grants.len(), "each grant once");
+        assert_eq!(ids(&grants), truth.grants.iter().map(String::as_str).collect());
+        client.cleanup(SYNC).await.unwrap();
+    }
 }
 
 #[tokio::test]
 async fn a_fresh_server_goes_on_from_tokens_of_the_old_one() {
     let old = real_server(Upstream::Healthy).await;
     let new = real_server(Upstream::Healthy).await;
-    goes_on(&old.client, &new.client, &old.truth()).await;
+    let left = LeftSync::begin(&old.client).await;
+    left.finish(&new.client, &old.truth()).await;
 }
 
 #[tokio::test]

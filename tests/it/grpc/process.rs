@@ -1,0 +1,107 @@
+//! The program's `serve` in processes of its own: a sync goes on in a fresh process after the old one was killed.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use baton_coupa::sandbox::{Running, Sandbox, SandboxConfig};
+use tempfile::TempDir;
+
+use super::client::Client;
+use super::host::{Keys, any_port};
+use super::upstream;
+use super::walk::{LeftSync, full_sync};
+
+/// A process that serves. Killed when dropped.
+struct Process {
+    child: Child,
+    addr: SocketAddr,
+}
+
+impl Process {
+    /// Starts the program in front of `sandbox` and waits until it says where it listens.
+    async fn start(sandbox: &Running, keys: &Keys, state: &TempDir) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_baton-coupa"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
+            .arg("--tls-cert")
+            .arg(keys.path("cert.pem"))
+            .arg("--tls-key")
+            .arg(keys.path("key.pem"))
+            .arg("--tls-client-ca")
+            .arg(keys.path("ca.pem"))
+            .args(["--tls-allowed-client", "runner.example"])
+            .env_clear()
+            .env("BATON_COUPA_BASE_URL", sandbox.base_url())
+            .env("BATON_COUPA_CLIENT_ID", sandbox.client_id())
+            .env("BATON_COUPA_CLIENT_SECRET", sandbox.client_secret())
+            .env("BATON_STATE_DIR", state.path())
+            .current_dir(state.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let addr = tokio::task::spawn_blocking(move || {
+            let addr = log.by_ref().find_map(|line| address(&line.unwrap()));
+            // The process must not block on a pipe that nobody reads.
+            std::thread::spawn(move || log.for_each(drop));
+            addr.expect("the server says where it listens")
+        });
+        Self {
+            addr: addr.await.unwrap(),
+            child,
+        }
+    }
+
+    async fn client(&self, keys: &Keys) -> Client {
+        let config = keys.authority.client(Some(&keys.client));
+        Client::tls(self.addr, config).await.unwrap()
+    }
+
+    /// Asks the process to stop and waits until it did.
+    async fn terminate(mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        tokio::task::spawn_blocking(move || self.child.wait().unwrap())
+            .await
+            .unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Fails where the process has ended, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The address in the line that says that the server listens.
+fn address(line: &str) -> Option<SocketAddr> {
+    let line: serde_json::Value = serde_json::from_str(line).ok()?;
+    line.get("address")?.as_str()?.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_process_goes_on_where_a_killed_one_was() {
+    let config = SandboxConfig {
+        users: 300,
+        ..SandboxConfig::default()
+    };
+    let sandbox = Sandbox::start(config, any_port(), None).await.unwrap();
+    let (keys, state) = (Keys::new(), TempDir::new().unwrap());
+    let truth = upstream::truth(&sandbox);
+
+    let old = Process::start(&sandbox, &keys, &state).await;
+    let client = old.client(&keys).await;
+    full_sync(&client, &truth).await;
+    let left = LeftSync::begin(&client).await;
+    drop(old);
+    assert!(client.validate().await.is_err(), "the old process is gone");
+
+    let new = Process::start(&sandbox, &keys, &state).await;
+    let client = new.client(&keys).await;
+    left.finish(&client, &truth).await;
+    assert!(new.terminate().await.success());
+}
