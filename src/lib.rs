@@ -10,17 +10,35 @@
 //!
 //! `app` composes the parts once; `sandbox` is the outside world for trials and tests and shares nothing with the rest.
 
-pub mod app;
-pub mod c1z;
-pub mod cli;
-pub mod config;
-pub mod connector;
-pub mod coupa;
+// The vocabulary of all parts.
 pub mod model;
-pub mod proto;
-pub mod sandbox;
-pub mod server;
+
+// Inwards: Coupa, one pass over it, what is kept between passes.
+pub mod coupa;
+
 pub mod snapshot;
+
 pub mod state;
+
+// Outwards: the protocol, the connector that speaks it, and who asks the connector.
+pub mod proto;
+
+pub mod connector;
+
+pub mod server;
+
+pub mod c1z;
+
 pub mod sync;
+
+// The outside world for trials.
+pub mod sandbox;
+
+// The program around it.
+pub mod config;
+
 pub mod telemetry;
+
+pub mod cli;
+
+pub mod app;
