@@ -1,6 +1,7 @@
 //! What a whole sync costs: requests against the floor, wall time, CPU and peak memory, each sandbox in its own process.
 //!
-//! `cargo bench --bench sync -- [USERS ...] [--latency-ms N] [--rate N]`; sizes default to 2000 and 20000. Figures of the
+//! `cargo bench --bench sync -- [USERS ...] [--pace N] [--latency-ms N] [--rate N]`: sizes default to 2000 and 20000, the client's
+//! pace to 1000 requests/s; other options go to the sandbox. Figures of the
 //! process come from `/proc`, so this runs on Linux. The floor is one request per 50 users, groups and roles (Coupa: 50 rows per call).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
@@ -21,17 +22,23 @@ const TICKS: f64 = 100.0;
 
 struct Options {
     sizes: Vec<u64>,
+    /// Requests per second of the client.
+    pace: String,
+    /// Options for the sandbox.
     pass_on: Vec<String>,
 }
 
 fn options() -> Options {
     let mut options = Options {
         sizes: Vec::new(),
+        pace: "1000".to_owned(),
         pass_on: Vec::new(),
     };
     let mut args = env::args().skip(1).filter(|arg| arg != "--bench");
     while let Some(arg) = args.next() {
-        if arg.starts_with("--") {
+        if arg == "--pace" {
+            options.pace = args.next().expect("requests per second");
+        } else if arg.starts_with("--") {
             options
                 .pass_on
                 .extend([arg, args.next().expect("a value after the option")]);
@@ -109,7 +116,7 @@ struct Cost {
     bytes: u64,
 }
 
-fn sync(sandbox: &Sandbox, folder: &Path) -> Cost {
+fn sync(sandbox: &Sandbox, folder: &Path, pace: &str) -> Cost {
     let file = folder.join("sync.c1z");
     let started = Instant::now();
     let mut child = Command::new(PROGRAM)
@@ -117,7 +124,7 @@ fn sync(sandbox: &Sandbox, folder: &Path) -> Cost {
         .arg(&file)
         .arg("--state-dir")
         .arg(folder.join("state"))
-        .args(["--coupa-requests-per-second", "100000", "--log-level", "error"])
+        .args(["--coupa-requests-per-second", pace, "--log-level", "error"])
         .envs(&sandbox.env)
         .spawn()
         .unwrap();
@@ -163,8 +170,9 @@ fn main() {
     for users in options.sizes {
         let sandbox = Sandbox::start(users, &options.pass_on);
         let folder = tempfile::tempdir().unwrap();
-        let cost = sync(&sandbox, folder.path());
-        let requests = sandbox.stats()["total"].as_u64().unwrap();
+        let cost = sync(&sandbox, folder.path(), &options.pace);
+        let stats = sandbox.stats();
+        let requests = stats["api-total"].as_u64().unwrap() + stats["token"].as_u64().unwrap();
         let floor =
             users.div_ceil(ROWS_PER_CALL) + GROUPS.div_ceil(ROWS_PER_CALL) + ROLES.div_ceil(ROWS_PER_CALL);
         #[expect(clippy::cast_precision_loss, reason = "counts of requests are small")]

@@ -1,5 +1,6 @@
 //! From settings to a tenant that can be read: the Coupa client, pointed at Coupa or at the embedded sandbox.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -12,6 +13,9 @@ use crate::coupa::{Coupa, CoupaConfig, Endpoint};
 use crate::model::fault::Fault;
 use crate::snapshot::{OnShrink, SnapshotConfig};
 use crate::state::State;
+
+/// Requests that Coupa queues beyond its rate (Coupa: burst queue of 20).
+const COUPA_BURST: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
 /// A connector, and what must live as long as it does.
 pub(super) struct Composed {
@@ -40,7 +44,7 @@ pub(super) async fn compose(
         sandbox,
     } = reach(&settings.target).await?;
     config.requests_per_second = settings.requests_per_second;
-    config.burst = settings.requests_per_second;
+    config.burst = settings.requests_per_second.min(COUPA_BURST);
     config.max_in_flight = settings.max_in_flight;
     config.timeouts.request = settings.http_timeout;
     let coupa = Arc::new(Coupa::new(config)?);
