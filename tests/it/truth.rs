@@ -196,3 +196,26 @@ async fn every_kind_of_fault_at_once() {
         compare(&sandbox).await;
     }
 }
+
+/// Coupa: 50 rows per call. The allowance covers token, checks, probe, and one request more than needed per range and list.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_costs_little_more_requests_than_there_are_pages() {
+    for (users, groups, roles) in [(2_000_usize, 400_usize, 150_usize), (5_000, 40, 25)] {
+        let sandbox = tenant::start(SandboxConfig {
+            users,
+            groups,
+            roles,
+            ..SandboxConfig::default()
+        })
+        .await;
+        compare(&sandbox).await;
+        let pages = |rows: usize| rows.div_ceil(50) as u64;
+        let floor = pages(users) + pages(groups) + pages(roles);
+        let stats = sandbox.stats();
+        let requests = stats.api_total + stats.token;
+        assert!(
+            requests <= floor + floor / 50 + 32,
+            "{requests} requests, the floor is {floor}"
+        );
+    }
+}
