@@ -1,5 +1,10 @@
 //! A tenant in memory for tests: sparse ids, every class, slow and failing pages, cut lists, moving rows.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::cast_possible_truncation)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -352,7 +357,11 @@ impl ReadTenant for FakeReader {
                     .shift_after
                     .is_some_and(|after| calls >= after && calls < after + 3);
                 let last_page = world.users.len().saturating_sub(50) as u64;
-                let offset = if world.clamps_offset { offset.min(last_page) } else { offset };
+                let offset = if world.clamps_offset {
+                    offset.min(last_page)
+                } else {
+                    offset
+                };
                 let offset = offset.saturating_sub(u64::from(shifted)) as usize;
                 rows.rev()
                     .skip(offset)
