@@ -28,6 +28,10 @@ pub(crate) const LICENSES: [&str; 3] = ["analytics-user", "category-planner-user
 
 /// What the tenant holds and how it behaves.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a test double, each on its own"
+)]
 pub(crate) struct World {
     pub(crate) users: BTreeMap<u64, User>,
     pub(crate) roles: Vec<Role>,
@@ -282,6 +286,10 @@ impl Tenant for Handle {
 
     async fn survey(&self) -> Result<Arc<dyn ReadTenant>, Fault> {
         self.0.surveys.fetch_add(1, Ordering::SeqCst);
+        let delay = self.0.world().delay;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         let world = self.0.world();
         let survey = Survey {
             order: world.order,

@@ -238,6 +238,19 @@ async fn an_offset_listing_without_end_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_probe_goes_on_when_its_caller_leaves() {
+    let mut world = World::new(10);
+    world.delay = Duration::from_millis(100);
+    let tenant = FakeTenant::new(world);
+    let snapshots = snapshots(&tenant);
+    while tokio::time::timeout(Duration::from_millis(20), snapshots.fresh())
+        .await
+        .is_err()
+    {}
+    assert_eq!(tenant.surveys.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
 async fn callers_of_one_sync_share_one_pass() {
     let tenant = FakeTenant::new(World::new(500));
     let snapshots = snapshots(&tenant);
