@@ -77,14 +77,28 @@ impl Shelf<'_> {
             })
             .await?;
         let foreign = !rows.is_empty();
-        match rows.into_iter().enumerate().find(|(_, row)| row.id() == id) {
-            Some((index, row)) => row
-                .into_thing()
-                .map(Some)
-                .map_err(|field| misfit(collection, index, field)),
+        match thing_of(collection, rows, id)? {
+            Some(thing) => Ok(Some(thing)),
             // The condition was ignored: only the whole list can tell.
             None if foreign => self.one_of_all::<R>(collection, id).await,
-            None => Ok(None),
+            None => self.one_elsewhere::<R>(collection, id).await,
+        }
+    }
+
+    /// What the other surface says about a thing that the first does not show: a list may leave out whole types of groups.
+    async fn one_elsewhere<R: Row>(
+        &self,
+        collection: &Collection,
+        id: u64,
+    ) -> Result<Option<R::Thing>, Fault> {
+        let surface = self.memory.surface_of(collection.object).other();
+        match self.first::<R>(collection, surface, Window::Ids(vec![id])).await {
+            Ok(rows) => thing_of(collection, rows, id),
+            Err(failure) if failure.concerns_all() => Err(failure.into()),
+            Err(failure) => {
+                tracing::debug!(%failure, "only one surface can be asked");
+                Ok(None)
+            }
         }
     }
 
@@ -92,9 +106,7 @@ impl Shelf<'_> {
         let rows = self
             .over_either(collection, |surface| self.list::<R>(collection, surface))
             .await?;
-        let row = rows.into_iter().find(|row| row.id() == id);
-        row.map(|row| row.into_thing().map_err(|field| misfit(collection, 0, field)))
-            .transpose()
+        thing_of(collection, rows, id)
     }
 
     /// Proves that the collection can be read, by one row.
@@ -157,13 +169,21 @@ impl Shelf<'_> {
     }
 }
 
-/// The failure that helps a person more; of equals the first.
+/// The failure that decides: the first surface's if it may pass, for then the other's refusal settles nothing; else the one that
+/// helps a person more, of equals the first.
 pub(crate) fn most_telling(first: Failure, second: Failure) -> Failure {
-    if second.telling() > first.telling() {
+    if !first.is_transient() && second.telling() > first.telling() {
         second
     } else {
         first
     }
+}
+
+/// The thing with that id among `rows`.
+fn thing_of<R: Row>(collection: &Collection, rows: Vec<R>, id: u64) -> Result<Option<R::Thing>, Fault> {
+    let found = rows.into_iter().enumerate().find(|(_, row)| row.id() == id);
+    let thing = |(index, row): (usize, R)| row.into_thing().map_err(|field| misfit(collection, index, field));
+    found.map(thing).transpose()
 }
 
 fn misfit(collection: &Collection, index: usize, field: &str) -> Fault {

@@ -1,15 +1,22 @@
 //! What one process has learned about a tenant between surveys.
 //!
-//! Invariant: only distrust is remembered, never data, so a stale memory costs requests and nothing else.
+//! Invariant: only distrust and habits are remembered, never data, so a stale memory costs requests and nothing else; distrust
+//! does not last for ever, since a process may serve for months.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::trouble::{Object, Surface};
+
+/// After this time an order that was seen broken is probed again.
+const FORGIVEN_AFTER: Duration = Duration::from_hours(1);
 
 /// Lessons of earlier reads, shared by the readers of one client.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    unordered: [AtomicBool; 2],
+    /// When each surface was last seen to break its order.
+    disorder: Mutex<[Option<Instant>; 2]>,
     groups_over_graphql: AtomicBool,
     roles_over_graphql: AtomicBool,
 }
@@ -17,12 +24,18 @@ pub(crate) struct Memory {
 impl Memory {
     /// A user listing broke its order, or did not go on.
     pub(crate) fn distrust_order(&self, surface: Surface) {
-        self.unordered[surface as usize].store(true, Ordering::Relaxed);
+        let mut disorder = self.disorder.lock().unwrap_or_else(PoisonError::into_inner);
+        disorder[surface as usize] = Some(Instant::now());
     }
 
-    /// Whether user listings were in order as far as we saw.
+    /// Whether user listings were in order as far as we saw lately.
     pub(crate) fn trusts_order(&self, surface: Surface) -> bool {
-        !self.unordered[surface as usize].load(Ordering::Relaxed)
+        self.trusts_order_at(surface, Instant::now())
+    }
+
+    fn trusts_order_at(&self, surface: Surface, now: Instant) -> bool {
+        let disorder = self.disorder.lock().unwrap_or_else(PoisonError::into_inner);
+        disorder[surface as usize].is_none_or(|seen| now.duration_since(seen) >= FORGIVEN_AFTER)
     }
 
     /// The surface on which this collection was last read with success; REST to begin with.
@@ -46,5 +59,22 @@ impl Memory {
             Object::Roles => Some(&self.roles_over_graphql),
             Object::Users | Object::Schema | Object::Token => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_order_is_forgiven_after_a_while() {
+        let memory = Memory::default();
+        assert!(memory.trusts_order(Surface::Rest));
+        memory.distrust_order(Surface::Rest);
+        assert!(!memory.trusts_order(Surface::Rest) && memory.trusts_order(Surface::Graphql));
+        let later = Instant::now() + FORGIVEN_AFTER;
+        assert!(memory.trusts_order_at(Surface::Rest, later));
+        memory.distrust_order(Surface::Rest);
+        assert!(!memory.trusts_order(Surface::Rest), "and distrusted anew");
     }
 }

@@ -1,9 +1,10 @@
-//! One pace for the whole process: so many requests per second, so many under way, and a pause for everyone when Coupa asks.
+//! One pace for the whole process: so many requests per second, so many under way, and, when Coupa asks to slow down, a pause
+//! for everyone and a lower rate for a while after it.
 //!
 //! Invariant: no request leaves without a turn, and a pause that Coupa asked of one request holds back all of them.
 
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Jitter, Quota, RateLimiter};
@@ -15,11 +16,59 @@ use super::config::CoupaConfig;
 /// Turns that come due together are spread over this time.
 const SPREAD: Duration = Duration::from_millis(5);
 
+/// After this time without another request to slow down, the rate is doubled again.
+const EASE: Duration = Duration::from_secs(10);
+
 /// Hands out permission to send.
 pub(crate) struct Pace {
     limiter: DefaultDirectRateLimiter,
+    burst: NonZeroU32,
     slots: Semaphore,
-    not_before: Mutex<Option<Instant>>,
+    hold: Mutex<Hold>,
+}
+
+/// What Coupa's requests to slow down have left behind.
+#[derive(Debug, Default)]
+struct Hold {
+    not_before: Option<Instant>,
+    /// The rate is halved so often.
+    steps: u32,
+    /// Since when nothing has changed about that.
+    since: Option<Instant>,
+}
+
+impl Hold {
+    /// The rate is halved at most so often: 20 requests per second become 2.5.
+    const MOST: u32 = 3;
+
+    /// No request for `time`; never shortens a pause. What comes during a pause was sent before it and halves nothing.
+    fn pause(&mut self, time: Duration, now: Instant) {
+        self.ease(now);
+        if self.pause_end(now).is_none() {
+            self.steps = (self.steps + 1).min(Self::MOST);
+        }
+        self.since = Some(now);
+        let end = now + time;
+        self.not_before = Some(self.not_before.map_or(end, |earlier| earlier.max(end)));
+    }
+
+    fn pause_end(&mut self, now: Instant) -> Option<Instant> {
+        self.not_before = self.not_before.filter(|end| *end > now);
+        self.not_before
+    }
+
+    /// How many ordinary turns one turn costs.
+    fn price(&mut self, now: Instant) -> u32 {
+        self.ease(now);
+        1 << self.steps
+    }
+
+    fn ease(&mut self, now: Instant) {
+        while let Some(since) = self.since.filter(|since| *since + EASE <= now) {
+            self.steps = self.steps.saturating_sub(1);
+            self.since = (self.steps > 0).then_some(since + EASE);
+        }
+    }
 }
 
 impl Pace {
@@ -27,8 +76,9 @@ impl Pace {
         let quota = Quota::per_second(config.requests_per_second).allow_burst(config.burst);
         Self {
             limiter: RateLimiter::direct(quota),
+            burst: config.burst,
             slots: Semaphore::new(as_usize(config.max_in_flight)),
-            not_before: Mutex::new(None),
+            hold: Mutex::default(),
         }
     }
 
@@ -39,34 +89,44 @@ impl Pace {
     }
 
     /// Waits until one request may be sent.
+    #[expect(clippy::expect_used, reason = "a price is never above the burst")]
     pub(crate) async fn turn(&self) {
         loop {
             self.wait_out_pause().await;
-            self.limiter.until_ready_with_jitter(Jitter::up_to(SPREAD)).await;
+            let price = self.price();
+            self.limiter
+                .until_n_ready_with_jitter(price, Jitter::up_to(SPREAD))
+                .await
+                .expect("a price within the burst");
             // Coupa may have asked for a pause while we queued.
-            if self.pause_end().is_none() {
+            if self.hold().pause_end(Instant::now()).is_none() {
                 return;
             }
         }
     }
 
-    /// Holds back every request for `time`; never shortens a pause.
+    /// Holds back every request for `time`, and lowers the rate for a while after it.
     pub(crate) fn pause(&self, time: Duration) {
-        let end = Instant::now() + time;
-        let mut not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
-        *not_before = Some(not_before.map_or(end, |earlier| earlier.max(end)));
+        self.hold().pause(time, Instant::now());
+    }
+
+    fn price(&self) -> NonZeroU32 {
+        let price = self.hold().price(Instant::now());
+        NonZeroU32::new(price).map_or(NonZeroU32::MIN, |price| price.min(self.burst))
     }
 
     async fn wait_out_pause(&self) {
-        while let Some(end) = self.pause_end() {
-            tokio::time::sleep_until(end).await;
+        loop {
+            let end = self.hold().pause_end(Instant::now());
+            match end {
+                Some(end) => tokio::time::sleep_until(end).await,
+                None => return,
+            }
         }
     }
 
-    fn pause_end(&self) -> Option<Instant> {
-        let mut not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
-        *not_before = not_before.filter(|end| *end > Instant::now());
-        *not_before
+    fn hold(&self) -> MutexGuard<'_, Hold> {
+        self.hold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,5 +192,43 @@ mod tests {
         for turn in turns.collect::<Vec<_>>() {
             assert!(turn.await.unwrap() - start >= Duration::from_millis(150));
         }
+    }
+
+    #[tokio::test]
+    async fn the_rate_is_lower_after_a_pause() {
+        let pace = pace(20, 2, 8);
+        pace.pause(Duration::from_millis(1));
+        let start = std::time::Instant::now();
+        for _ in 0..4 {
+            pace.turn().await;
+        }
+        // One at once, then three at 100 ms each instead of two at 50 ms.
+        assert!(
+            start.elapsed() >= Duration::from_millis(290),
+            "{:?}",
+            start.elapsed()
+        );
+    }
+
+    #[test]
+    fn the_rate_falls_with_each_pause_and_recovers_step_by_step() {
+        let start = Instant::now();
+        let mut hold = Hold::default();
+        assert_eq!(hold.price(start), 1);
+        let second = Duration::from_secs(1);
+        hold.pause(second, start);
+        // Eight requests were under way when the first was refused.
+        (0..7).for_each(|_| hold.pause(second, start));
+        assert_eq!(hold.price(start + second), 2);
+        for (at, price) in [(2, 4), (4, 8), (6, 8)] {
+            hold.pause(second, start + second * at);
+            assert_eq!(hold.price(start + second * at), price);
+        }
+        let last = start + second * 6;
+        for (later, price) in [(9, 8), (10, 4), (19, 4), (20, 2), (30, 1), (99, 1)] {
+            assert_eq!(hold.price(last + second * later), price, "after {later} s");
+        }
+        hold.pause(second, last + second * 100);
+        assert_eq!(hold.price(last + second * 100), 2, "as the first time");
     }
 }

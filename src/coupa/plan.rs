@@ -296,13 +296,20 @@ impl NullMeans {
     }
 }
 
+/// Whether a sample shows the list of anybody.
+pub(crate) fn shows(list: List, samples: &Each<Option<Sample>>) -> bool {
+    let mut both = [&samples.rest, &samples.graphql].into_iter().flatten();
+    both.any(|sample| sample.tells(&Field::List(list)))
+}
+
 /// What the samples say about `null` for `list` on `surface`.
 pub(crate) fn null_means(surface: Surface, list: List, samples: &Each<Option<Sample>>) -> NullMeans {
     let field = Field::List(list);
     let (Some(own), Some(other)) = (samples.on(surface), samples.on(surface.other())) else {
         return NullMeans::Unknown;
     };
-    if !other.asked.contains(&field) {
+    // If nobody's list is shown, null may as well mean that it must not be seen.
+    if !other.asked.contains(&field) || !shows(list, samples) {
         return NullMeans::Unknown;
     }
     own.rows()
@@ -518,7 +525,15 @@ mod tests {
         let means = |rest, graphql| null_means(Surface::Rest, List::Roles, &both(rest, graphql));
         assert_eq!(means(vec![user(1)], vec![user(1)]), NullMeans::Unknown);
         assert_eq!(means(vec![null(1)], vec![empty(1)]), NullMeans::Empty);
-        assert_eq!(means(vec![null(1)], vec![null(1)]), NullMeans::Empty);
+        assert_eq!(
+            means(vec![null(1), user(2)], vec![null(1), user(2)]),
+            NullMeans::Empty
+        );
+        assert_eq!(
+            means(vec![null(1)], vec![null(1)]),
+            NullMeans::Unknown,
+            "nobody's list is shown: it may be hidden"
+        );
         assert_eq!(means(vec![null(1)], vec![user(1)]), NullMeans::Nothing);
         assert_eq!(
             means(vec![null(1), null(2)], vec![empty(1), user(2)]),

@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) cut: Option<usize>,
     /// What `null` means for each nested list.
     pub(crate) nulls: Each<[NullMeans; 2]>,
+    /// Whether each nested list was shown of anybody.
+    pub(crate) shown: [bool; 2],
 }
 
 /// Reads one tenant by one plan.
@@ -243,33 +245,23 @@ impl Reader {
             }
             _ => BTreeMap::new(),
         };
+        let shown = self.plan.shown[list as usize] || rows.iter().any(|row| row.list(list).is_some());
         let mut means = known;
         for row in rows.iter_mut().filter(|row| row.list(list).is_none()) {
-            let ids = match again.get(&row.id) {
-                // Both surfaces write null for this user: that is how the tenant writes an empty list.
-                Some(other) => {
-                    means = means.learn(other.list(list));
-                    other.list(list).map(<[u64]>::to_vec).unwrap_or_default()
-                }
-                None => self.alone(row.id, list).await?,
+            let second = match again.get(&row.id) {
+                Some(other) => Some(other.clone()),
+                None => self.single(row.id, &fields).await?,
             };
-            row.set_list(list, ids);
+            let ids = match &second {
+                // Null both ways where others have a list: that is how the tenant writes an empty one.
+                Some(second) if shown || second.list(list).is_some() => second.list(list),
+                _ => return Err(unexplained(row.id, list)),
+            };
+            means = means.learn(ids);
+            row.set_list(list, ids.unwrap_or_default().to_vec());
         }
         self.learn_null(source, list, means);
         Ok(())
-    }
-
-    /// A nested list by a read of its user alone; it must be there.
-    async fn alone(&self, id: u64, list: List) -> Result<Vec<u64>, Fault> {
-        let row = self.single(id, &[Field::List(list)]).await?;
-        let ids = row.as_ref().and_then(|row| row.list(list));
-        ids.map(<[u64]>::to_vec).ok_or_else(|| {
-            Fault::corrupt(format!(
-                "Coupa shows no list of {} for user {id}, neither empty nor filled",
-                list.name()
-            ))
-            .advise("check that the OAuth client may see this element of users")
-        })
     }
 
     /// Reads nested lists that are as long as a page, or as a known cut, for their user alone.
@@ -334,6 +326,14 @@ impl Reader {
         let mut users = self.users_of(layout, vec![row]).await?;
         Ok(users.pop())
     }
+}
+
+fn unexplained(id: u64, list: List) -> Fault {
+    Fault::corrupt(format!(
+        "Coupa shows no list of {} for user {id}, neither empty nor filled",
+        list.name()
+    ))
+    .advise("check that the OAuth client may see this element of users")
 }
 
 fn misfit(index: usize, id: u64, field: &str) -> Fault {

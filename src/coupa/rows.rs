@@ -82,10 +82,13 @@ pub(crate) async fn given(
     let mut found = BTreeMap::new();
     for part in ids.chunks(PAGE) {
         let mut missing: BTreeSet<u64> = part.iter().copied().collect();
+        // Whether the surface picks by id, as far as its answers show.
+        let mut picks = true;
         loop {
             let before = missing.len();
             let asked = Window::Ids(missing.iter().copied().collect());
             for row in window(client, manner, surface, &asked, &Only::Everything, fields).await? {
+                picks &= part.contains(&row.id);
                 if missing.remove(&row.id) {
                     found.insert(row.id, row);
                 }
@@ -96,12 +99,14 @@ pub(crate) async fn given(
             }
         }
         for id in missing {
-            // One by one only as long as that helps: the condition may be ignored, or the user hidden.
             match single(client, manner, surface, id, fields).await? {
                 Some(row) => {
+                    picks = false;
                     found.insert(id, row);
                 }
-                None => break,
+                // Hidden, and so is the rest; but where the condition is not heeded this says nothing about the others.
+                None if picks => break,
+                None => {}
             }
         }
     }

@@ -165,6 +165,7 @@ impl Probe<'_> {
             layouts,
             cut,
             nulls: self.nulls(samples).await?,
+            shown: List::ALL.map(|list| plan::shows(list, samples)),
         };
         let survey = Survey {
             order,

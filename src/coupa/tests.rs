@@ -607,6 +607,98 @@ mod reading {
     }
 
     #[tokio::test]
+    async fn null_for_everybody_over_both_surfaces_is_no_empty_list() {
+        let mut hidden = user(1);
+        hidden["user-groups"] = Value::Null;
+        let server = rest_tenant(&[hidden.clone()]).await;
+        on(&server, "/api/users/1", list(hidden.clone())).await;
+        on(
+            &server,
+            "/api/graphql",
+            list(json!({"data": {"users": [hidden]}})),
+        )
+        .await;
+        let reader = coupa(&server).survey().await.unwrap();
+        let fault = reader.users(&first()).await.unwrap_err();
+        assert!(fault.message().contains("user-groups for user 1"), "{fault:?}");
+    }
+
+    #[tokio::test]
+    async fn null_is_empty_where_a_second_look_agrees_and_others_have_lists() {
+        let server = rest_tenant(&[user(1)]).await;
+        let reader = coupa(&server).survey().await.unwrap();
+        server.reset().await;
+        tokens(&server, token_answer("t1")).await;
+        let mut odd = user(7);
+        odd["user-groups"] = Value::Null;
+        on(&server, "/api/users", list(json!([user(1), odd]))).await;
+        on(&server, "/api/users/7", list(odd)).await;
+        for _ in 0..2 {
+            let page = reader.users(&first()).await.unwrap();
+            assert!(page.users[1].access.groups().is_empty());
+        }
+        assert_eq!(asked(&server, "/api/users/7").await, 1, "learned once");
+    }
+
+    async fn given(server: &MockServer, ids: &[u64]) -> Vec<u64> {
+        let manner = Manner {
+            projection: Projection::Underscored,
+            dialect: query::Dialect::Full,
+        };
+        let coupa = coupa(server);
+        let found = rows::given(&coupa.client, manner, Surface::Rest, ids, &[]).await;
+        found.unwrap().into_keys().collect()
+    }
+
+    #[tokio::test]
+    async fn a_hidden_user_does_not_hide_those_behind_it() {
+        let server = server().await;
+        // The condition on ids is ignored.
+        on(&server, "/api/users", list(json!([user(1), user(2)]))).await;
+        on(&server, "/api/users/6", list(user(6))).await;
+        assert_eq!(given(&server, &[2, 5, 6]).await, [2, 6]);
+    }
+
+    #[tokio::test]
+    async fn hidden_users_cost_one_request_where_ids_are_heeded() {
+        let server = server().await;
+        on(&server, "/api/users", list(json!([user(2)]))).await;
+        assert_eq!(given(&server, &[2, 5, 6, 7]).await, [2]);
+        assert_eq!(asked(&server, "/api/users/5").await, 1);
+        assert_eq!(asked(&server, "/api/users/6").await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_group_that_one_surface_leaves_out_is_found_on_the_other() {
+        let server = server().await;
+        let project = json!({"data": {"userGroups": [{"id": 5, "name": "North", "type": "Project"}]}});
+        on(&server, "/api/graphql", list(project)).await;
+        let coupa = coupa(&server);
+        let shelf = Shelf {
+            client: &coupa.client,
+            memory: &coupa.memory,
+            projection: Projection::Underscored,
+        };
+        let found = shelf.one::<GroupRow>(&GROUPS, 5).await.unwrap();
+        assert_eq!(found.unwrap().id.get(), 5);
+        assert!(shelf.one::<RoleRow>(&ROLES, 6).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_outage_of_one_surface_is_not_told_as_a_refusal_of_the_other() {
+        let server = MockServer::start().await;
+        tokens(&server, token_answer("t1")).await;
+        on(&server, "/api/users", list(json!([]))).await;
+        on(&server, "/api/user_groups", list(json!([]))).await;
+        on(&server, "/api/roles", status(503)).await;
+        on(&server, "/api/graphql", status(403)).await;
+        let mut config = config(&server);
+        config.timeouts.patience = Duration::from_millis(50);
+        let fault = Coupa::new(config).unwrap().check().await.unwrap_err();
+        assert_eq!(fault.kind(), &FaultKind::Unavailable, "{fault:?}");
+    }
+
+    #[tokio::test]
     async fn a_list_as_long_as_a_page_is_read_again() {
         let roles = |count: u64| Value::Array((1..=count).map(|id| json!({"id": id})).collect());
         let (mut cut, mut whole) = (user(7), user(7));

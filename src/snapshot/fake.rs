@@ -1,5 +1,10 @@
 //! A tenant in memory for tests: sparse ids, every class, slow and failing pages, cut lists, moving rows.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_possible_truncation)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +28,10 @@ pub(crate) const LICENSES: [&str; 3] = ["analytics-user", "category-planner-user
 
 /// What the tenant holds and how it behaves.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of a test double, each on its own"
+)]
 pub(crate) struct World {
     pub(crate) users: BTreeMap<u64, User>,
     pub(crate) roles: Vec<Role>,
@@ -38,6 +47,10 @@ pub(crate) struct World {
     pub(crate) other_way_adds: Option<RoleId>,
     pub(crate) has_other_way: bool,
     pub(crate) delay: Duration,
+    /// Every call for users panics.
+    pub(crate) panics: bool,
+    /// An offset beyond the end shows the last page again.
+    pub(crate) clamps_offset: bool,
     /// So many calls for users fail before one succeeds.
     pub(crate) failures: u64,
     pub(crate) failure: FaultKind,
@@ -125,6 +138,8 @@ impl World {
             other_way_adds: None,
             has_other_way: true,
             delay: Duration::ZERO,
+            panics: false,
+            clamps_offset: false,
             failures: 0,
             failure: FaultKind::Unavailable,
             shift_after: None,
@@ -271,6 +286,10 @@ impl Tenant for Handle {
 
     async fn survey(&self) -> Result<Arc<dyn ReadTenant>, Fault> {
         self.0.surveys.fetch_add(1, Ordering::SeqCst);
+        let delay = self.0.world().delay;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         let world = self.0.world();
         let survey = Survey {
             order: world.order,
@@ -323,6 +342,10 @@ impl ReadTenant for FakeReader {
                 .unwrap();
         }
         let mut world = self.tenant.world();
+        if world.panics {
+            drop(world);
+            panic!("injected");
+        }
         if world.failures > 0 {
             world.failures -= 1;
             return Err(Fault::new(world.failure.clone(), "injected"));
@@ -341,6 +364,12 @@ impl ReadTenant for FakeReader {
                 let shifted = world
                     .shift_after
                     .is_some_and(|after| calls >= after && calls < after + 3);
+                let last_page = world.users.len().saturating_sub(50) as u64;
+                let offset = if world.clamps_offset {
+                    offset.min(last_page)
+                } else {
+                    offset
+                };
                 let offset = offset.saturating_sub(u64::from(shifted)) as usize;
                 rows.rev()
                     .skip(offset)

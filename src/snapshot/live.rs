@@ -256,10 +256,11 @@ impl Snapshot {
 
     /// Stops a running pass; whoever waits for it is told to come again. A complete one stays usable for its holders.
     pub(crate) fn retire(&self) {
-        self.task.abort();
+        // Before the task is dropped, which would tell its own end.
         self.shared
             .end(Err(Fault::unavailable("the pass over the tenant was given up")
                 .advise("ask again: a new pass is started")));
+        self.task.abort();
     }
 }
 

@@ -38,8 +38,9 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
-    /// Runs the pass and tells its end to those who wait.
+    /// Runs the pass and tells its end to those who wait, also if it panics or is dropped on the way.
     pub(crate) async fn run(self) {
+        let _end = BrokenOff(Arc::clone(&self.shared));
         let outcome = self.read().await;
         if let Err(fault) = &outcome {
             tracing::warn!(?fault, "the pass over the tenant failed");
@@ -99,6 +100,16 @@ impl Pass {
         let baselines = Arc::clone(&self.baselines);
         let last = off_thread(move || baselines.last()).await?;
         Ok(last.map(|baseline| baseline.counts).unwrap_or_default())
+    }
+}
+
+/// Ends a pass that has not ended by itself: nobody waits for a pass that no longer runs. An end told before stays.
+struct BrokenOff(Arc<Shared>);
+
+impl Drop for BrokenOff {
+    fn drop(&mut self) {
+        self.0
+            .end(Err(Fault::internal("the pass over the tenant broke off")));
     }
 }
 

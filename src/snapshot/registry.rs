@@ -7,12 +7,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::SnapshotConfig;
 use super::class::SupplierRoles;
-use super::live::{Shared, Snapshot};
+use super::live::{self, Snapshot};
 use super::pass::Pass;
 use super::report::SnapshotReport;
 use crate::model::baseline::Baselines;
@@ -34,8 +36,11 @@ pub struct Snapshots {
     baselines: Arc<dyn Baselines>,
     config: SnapshotConfig,
     live: Arc<Mutex<Live>>,
-    fresh: tokio::sync::Mutex<Option<(Instant, Arc<Fresh>)>>,
+    fresh: Mutex<Option<(Instant, Probe)>>,
 }
+
+/// A probe for single objects, under way or done, shared by all who wait for it.
+type Probe = Shared<BoxFuture<'static, Result<Arc<Fresh>, Fault>>>;
 
 #[derive(Default)]
 struct Live {
@@ -91,7 +96,7 @@ impl Snapshots {
             baselines,
             config,
             live: Arc::default(),
-            fresh: tokio::sync::Mutex::new(None),
+            fresh: Mutex::new(None),
         }
     }
 
@@ -143,18 +148,29 @@ impl Snapshots {
 
     /// A reader for single objects; probes the tenant if the last probe is too old.
     pub async fn fresh(&self) -> Result<Arc<Fresh>, Fault> {
-        let mut kept = self.fresh.lock().await;
-        if let Some((since, fresh)) = &*kept
+        self.probe().await
+    }
+
+    fn probe(&self) -> Probe {
+        let mut kept = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((since, probe)) = &*kept
             && since.elapsed() < self.config.idle
+            && !matches!(probe.peek(), Some(Err(_)))
         {
-            return Ok(Arc::clone(fresh));
+            return probe.clone();
         }
-        let fresh = Arc::new(Fresh {
-            reader: self.tenant.survey().await?,
-            suppliers: OnceCell::new(),
-        });
-        *kept = Some((Instant::now(), Arc::clone(&fresh)));
-        Ok(fresh)
+        let tenant = Arc::clone(&self.tenant);
+        // A task of its own: what a slow tenant has told is not thrown away when the caller's time is up.
+        let survey = tokio::spawn(async move { tenant.survey().await });
+        let probe = async move {
+            let survey = survey.await;
+            let reader = survey.map_err(|error| Fault::internal("the probe broke off").because(error))??;
+            let suppliers = OnceCell::new();
+            Ok(Arc::new(Fresh { reader, suppliers }))
+        };
+        let probe = probe.boxed().shared();
+        *kept = Some((Instant::now(), probe.clone()));
+        probe
     }
 
     /// How snapshots are made.
@@ -199,7 +215,7 @@ impl Snapshots {
     }
 
     fn start(&self) -> Arc<Snapshot> {
-        let shared = Arc::new(Shared::new());
+        let shared = Arc::new(live::Shared::new());
         let pass = Pass {
             tenant: Arc::clone(&self.tenant),
             baselines: Arc::clone(&self.baselines),

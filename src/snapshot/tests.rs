@@ -13,7 +13,7 @@ use super::*;
 use crate::model::access::{Access, Item, ItemKind};
 use crate::model::baseline::{Baselines, Count};
 use crate::model::fault::{Fault, FaultKind};
-use crate::model::id::{GroupId, RoleId};
+use crate::model::id::{GroupId, RoleId, UserId};
 use crate::model::tenant::{AccountClass, UserOrder};
 
 const LONG: Duration = Duration::from_mins(1);
@@ -177,6 +177,77 @@ async fn a_failed_pass_is_told_to_its_waiters_and_not_kept() {
     tenant.world().failures = 0;
     complete(&snapshots, "s").await.unwrap();
     assert_eq!(tenant.surveys.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn an_outage_in_the_middle_is_told_and_the_next_call_starts_anew() {
+    let tenant = FakeTenant::new(World::new(3000));
+    let middle = *tenant.world().users.keys().nth(1000).unwrap();
+    tenant.hold_from.send_replace(Some(middle));
+    let snapshots = snapshots(&tenant);
+    let snapshot = snapshots.get("s");
+    let Waited::Ready(first) = snapshot.accounts(None, 10, late()).await.unwrap() else {
+        panic!("the pass hangs");
+    };
+    let outage = async {
+        tenant.world().failures = u64::MAX;
+        tenant.hold_from.send_replace(None);
+    };
+    let (waiter, (), grants) = tokio::join!(
+        snapshot.accounts(UserId::new(u64::MAX), 10, late()),
+        outage,
+        snapshot.complete(late())
+    );
+    for fault in [waiter.unwrap_err(), grants.unwrap_err()] {
+        assert_eq!(*fault.kind(), FaultKind::Unavailable, "{fault:?}");
+    }
+    assert!(
+        snapshot
+            .accounts(first.list.last().map(|a| a.id), 10, late())
+            .await
+            .is_err()
+    );
+    tenant.world().failures = 0;
+    let all = complete(&snapshots, "s").await.unwrap();
+    assert_true(&all, &tenant.world());
+    assert_eq!(ids(&snapshots.get("s"), 500).await, tenant.world().listed_ids());
+    assert_eq!(tenant.surveys.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_pass_that_panics_leaves_nobody_waiting() {
+    let mut world = World::new(100);
+    world.panics = true;
+    let tenant = FakeTenant::new(world);
+    let snapshots = snapshots(&tenant);
+    let fault = complete(&snapshots, "s").await.unwrap_err();
+    assert_eq!(*fault.kind(), FaultKind::Internal);
+    tenant.world().panics = false;
+    complete(&snapshots, "s").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_offset_listing_without_end_is_an_error() {
+    let mut world = World::new(330);
+    world.order = UserOrder::Arbitrary;
+    world.clamps_offset = true;
+    let tenant = FakeTenant::new(world);
+    let fault = complete(&snapshots(&tenant), "s").await.unwrap_err();
+    assert_eq!(*fault.kind(), FaultKind::Corrupt, "{fault:?}");
+    assert!(tenant.calls() < 20, "{} calls", tenant.calls());
+}
+
+#[tokio::test]
+async fn a_probe_goes_on_when_its_caller_leaves() {
+    let mut world = World::new(10);
+    world.delay = Duration::from_millis(100);
+    let tenant = FakeTenant::new(world);
+    let snapshots = snapshots(&tenant);
+    while tokio::time::timeout(Duration::from_millis(20), snapshots.fresh())
+        .await
+        .is_err()
+    {}
+    assert_eq!(tenant.surveys.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ impl Reading<'_> {
         kept: &mut HashMap<UserId, Kept>,
     ) -> Result<bool, Fault> {
         let mut seen = HashSet::new();
-        let mut moved = false;
+        let (mut moved, mut repeated) = (false, 0);
         let mut from = Some(0);
         while let Some(offset) = from {
             let page = self.page(UserCursor::Offset(offset)).await?;
@@ -151,11 +151,19 @@ impl Reading<'_> {
                 Some(UserCursor::Offset(next)) if next > offset => Some(next),
                 Some(_) => return Err(strange_cursor()),
             };
+            let (rows, known) = (page.users.len(), seen.len());
             for new in self.keep(page.users, suppliers).await? {
                 moved |= !seen.insert(new.id);
                 if let Some(old) = kept.insert(new.id, new) {
                     lock(&self.holdings).forget(old.slot);
                 }
+            }
+            // Rows may move, but a listing that has shown everybody once more without anybody new has no end.
+            repeated = if seen.len() == known { repeated + rows } else { 0 };
+            if repeated > seen.len() {
+                return Err(Fault::corrupt(
+                    "Coupa repeats the same users on every page; the list cannot be read to its end",
+                ));
             }
         }
         Ok(moved)
