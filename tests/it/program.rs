@@ -23,6 +23,8 @@ fn program(folder: &TempDir) -> Command {
         .env("BATON_STATE_DIR", folder.path().join("state"))
         .env("BATON_FILE", folder.path().join("sync.c1z"))
         .env("BATON_TMPDIR", folder.path())
+        // Nothing may go to the system's place when another is named.
+        .env("TMPDIR", folder.path().join("missing"))
         .env("BATON_LOG_FORMAT", "json")
         .current_dir(folder.path())
         .stdin(Stdio::null());
