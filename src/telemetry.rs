@@ -99,7 +99,7 @@ pub enum TelemetryError {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        reason: io::ErrorKind,
+        reason: io::Error,
     },
     /// Logging was started before in this process.
     #[error("logging is already set up")]
@@ -152,7 +152,7 @@ fn append(path: &Path) -> Result<Box<dyn Write + Send>, TelemetryError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).map_err(|error| TelemetryError::Open {
         path: path.to_owned(),
-        reason: error.kind(),
+        reason: error,
     })?;
     Ok(Box::new(file))
 }

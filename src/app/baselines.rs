@@ -1,7 +1,7 @@
 //! Where the truncation guard finds the sizes of the last complete pass: the state directory first, else the previous file.
 //!
-//! Invariant: a place that cannot be read is told and passed over, and never makes a guard believe that nothing was there: if both
-//! places fail to answer, the sync goes on unguarded with a warning that says so.
+//! Invariant: a place that cannot be read never makes a guard believe that nothing was there. A state directory that does not
+//! answer is told and the file asked instead; a file that does not answer ends the pass.
 
 use std::path::PathBuf;
 

@@ -38,9 +38,9 @@ pub(super) fn key(dials: &SandboxDials) -> String {
 async fn start(dials: &SandboxDials, listen: SocketAddr, tls: Option<TlsFiles>) -> Result<Running, Fault> {
     let config = config(dials)?;
     Sandbox::start(config, listen, tls).await.map_err(|error| {
-        Fault::invalid(format!("cannot start the sandbox on {listen}"))
-            .because(error)
-            .advise("check address and certificate")
+        Fault::invalid(format!("cannot start the sandbox on {listen}: {error}")).advise(
+            "choose a free port of an address of this machine, and certificate and key that can be read",
+        )
     })
 }
 

@@ -9,6 +9,6 @@ pub(super) async fn run(settings: ServeSettings) -> Result<(), Fault> {
     let stop = signals::cancelled_by_signal()?;
     let composed = tenant::compose(&settings.tenant, |_| None).await?;
     let bound = Server::bind(settings.server, composed.connector.clone()).await?;
-    tracing::info!(address = %bound.local_addr(), health = ?bound.health_addr(), "serving c1.connector.v2");
+    tracing::info!(address = %bound.local_addr(), health = bound.health_addr().map(tracing::field::display), "serving c1.connector.v2");
     bound.run(stop).await
 }

@@ -29,14 +29,15 @@ pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(
         })
     };
     let composed = tenant::compose(&settings.tenant, previous).await?;
+    let scope = if settings.skip_entitlements_and_grants {
+        Scope::ResourcesOnly
+    } else {
+        Scope::Full
+    };
     let options = SyncOptions {
         file: settings.file,
         tenant: composed.key.clone(),
-        scope: if settings.skip_entitlements_and_grants {
-            Scope::ResourcesOnly
-        } else {
-            Scope::Full
-        },
+        scope,
         resource_types: settings.resource_types,
         workers: workers(settings.workers),
         settings: files,
@@ -53,7 +54,7 @@ pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(
             reason = "the summary is for the person at the terminal, not a log line"
         )]
         {
-            eprint!("{}", summary(&composed.connector, done).render());
+            eprint!("{}", summary(&composed.connector, scope, done).render());
         }
     }
     Ok(())
@@ -77,12 +78,12 @@ struct Watched<'a>(&'a Progress);
 
 impl sync::Progress for Watched<'_> {
     fn phase(&self, phase: Phase) {
-        self.0.report(title(phase), 0, None);
+        self.0.begin(title(phase));
     }
 
     fn rows(&self, phase: Phase, resource_type: &str, total: u64) {
         self.0
-            .report(&format!("{} of type {resource_type}", title(phase)), total, None);
+            .count(&format!("{} of type {resource_type}", title(phase)), total);
     }
 }
 
@@ -98,7 +99,7 @@ const fn title(phase: Phase) -> &'static str {
     }
 }
 
-fn summary(connector: &Connector, done: SyncSummary) -> Summary {
+fn summary(connector: &Connector, scope: Scope, done: SyncSummary) -> Summary {
     let mut written: Vec<Row> = done
         .stats
         .resources_by_resource_type
@@ -108,14 +109,16 @@ fn summary(connector: &Connector, done: SyncSummary) -> Summary {
             count: *count,
         })
         .collect();
-    written.push(Row {
-        name: "entitlements".to_owned(),
-        count: done.stats.entitlements,
-    });
-    written.push(Row {
-        name: "grants".to_owned(),
-        count: done.stats.grants,
-    });
+    if scope == Scope::Full {
+        written.push(Row {
+            name: "entitlements".to_owned(),
+            count: done.stats.entitlements,
+        });
+        written.push(Row {
+            name: "grants".to_owned(),
+            count: done.stats.grants,
+        });
+    }
     let report = connector.report(&done.run_id);
     Summary {
         written,

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::baselines::{KeptBaselines, PreviousFile};
 use super::sandbox;
-use crate::config::{Shrink, Target, TenantSettings};
+use crate::config::{Shrink, StateDir, Target, TenantSettings};
 use crate::connector::{Connector, ConnectorConfig};
 use crate::coupa::{Coupa, CoupaConfig, Endpoint};
 use crate::model::fault::Fault;
@@ -38,6 +38,10 @@ pub(super) async fn compose(
     settings: &TenantSettings,
     previous: impl FnOnce(&str) -> Option<PreviousFile>,
 ) -> Result<Composed, Fault> {
+    if let Some(dir) = &settings.temp_dir {
+        // For every temporary file of the process; fails only where it was set before, and a process composes one tenant.
+        let _ = tempfile::env::override_temp_dir(dir);
+    }
     let Reached {
         mut config,
         key,
@@ -89,13 +93,23 @@ async fn reach(target: &Target) -> Result<Reached, Fault> {
 
 /// The state of this tenant. Reading works without any; what is lost then is said.
 fn open_state(settings: &TenantSettings, key: &str) -> Result<Option<State>, Fault> {
-    let Some(dir) = &settings.state_dir else {
-        tracing::warn!(
-            "no state directory: sizes are compared with the previous file only; set --state-dir to keep them"
-        );
-        return Ok(None);
-    };
-    State::open(dir, key).map(Some)
+    const WITHOUT: &str =
+        "no state directory: sizes are compared with the previous file only; set --state-dir to keep them";
+    match &settings.state_dir {
+        StateDir::Named(dir) => State::open(dir, key).map(Some),
+        StateDir::PerUser(dir) => match State::open(dir, key) {
+            // Nobody asked for this place and nothing was ever kept there: a home that cannot be written to is no reason to stop.
+            Err(fault) if !dir.exists() => {
+                tracing::warn!(error = ?fault, "{WITHOUT}");
+                Ok(None)
+            }
+            opened => opened.map(Some),
+        },
+        StateDir::Nowhere => {
+            tracing::warn!("{WITHOUT}");
+            Ok(None)
+        }
+    }
 }
 
 fn connector_config(settings: &TenantSettings) -> ConnectorConfig {

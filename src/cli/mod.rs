@@ -12,9 +12,9 @@ pub mod summary;
 
 use crate::config::PROGRAM;
 
-/// The line of `--version`: `baton-coupa version v0.1.0`, or `dev` where the build names no version.
+/// The line of `--version`, with its newline: `baton-coupa version v0.1.0`, or `dev` where the build names no version.
 pub fn version() -> String {
-    format!("{PROGRAM} version {}", env!("BATON_COUPA_VERSION"))
+    format!("{PROGRAM} version {}\n", env!("BATON_COUPA_VERSION"))
 }
 
 #[cfg(test)]

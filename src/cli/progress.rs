@@ -30,7 +30,7 @@ impl Progress {
 
     fn on(target: ProgressDrawTarget) -> Self {
         let bars = MultiProgress::with_draw_target(target);
-        let bar = bars.add(ProgressBar::no_length());
+        let bar = bars.add(ProgressBar::no_length().with_style(style(Shape::Phase)));
         Self { bars, bar }
     }
 
@@ -39,17 +39,23 @@ impl Progress {
         self.bars.clone()
     }
 
-    /// `done` of `total` things of the phase are done; without a total only the number is shown.
-    pub fn report(&self, phase: &str, done: u64, total: Option<u64>) {
-        if self.bar.message() != phase || self.bar.length() != total {
-            self.bar.set_style(style(total));
-            self.bar.set_message(phase.to_owned());
-            match total {
-                Some(total) => self.bar.set_length(total),
-                None => self.bar.unset_length(),
-            }
-        }
+    /// The phase has begun; nothing is counted yet.
+    pub fn begin(&self, phase: &str) {
+        self.show(phase, Shape::Phase, 0);
+    }
+
+    /// The phase has got to `done` things.
+    pub fn count(&self, phase: &str, done: u64) {
+        self.show(phase, Shape::Count, done);
+    }
+
+    fn show(&self, phase: &str, shape: Shape, done: u64) {
+        // The number first: a new phase must not be drawn with the number of the one before.
         self.bar.set_position(done);
+        if self.bar.message() != phase {
+            self.bar.set_style(style(shape));
+            self.bar.set_message(phase.to_owned());
+        }
     }
 
     /// Takes the line away.
@@ -58,10 +64,17 @@ impl Progress {
     }
 }
 
-fn style(total: Option<u64>) -> ProgressStyle {
-    let template = match total {
-        Some(_) => "{spinner} {msg} [{bar:30}] {human_pos}/{human_len} {elapsed}",
-        None => "{spinner} {msg} {human_pos} {elapsed}",
+/// What the line shows.
+#[derive(Clone, Copy)]
+enum Shape {
+    Phase,
+    Count,
+}
+
+fn style(shape: Shape) -> ProgressStyle {
+    let template = match shape {
+        Shape::Phase => "{spinner} {msg} {elapsed}",
+        Shape::Count => "{spinner} {msg}: {human_pos} {elapsed}",
     };
     // A template that does not parse leaves the plain style; a unit test holds that both parse.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -117,12 +130,21 @@ mod tests {
         let screen = Screen::default();
         let progress = Progress::on(ProgressDrawTarget::term_like(Box::new(screen.clone())));
         let shown = |part: &str| screen.0.lock().unwrap().contains(part);
-        progress.report("Reading users", 1200, None);
         progress.bar.tick();
-        assert!(shown("Reading users 1,200"), "{screen:?}");
-        progress.report("Writing grants", 5, Some(2000));
+        assert!(
+            !shown("0/0"),
+            "nothing is counted before anything began: {screen:?}"
+        );
+        progress.begin("checking access");
         progress.bar.tick();
-        assert!(shown("Writing grants [") && shown("5/2,000"), "{screen:?}");
+        assert!(shown("checking access 0s"), "{screen:?}");
+        progress.count("users", 1200);
+        progress.bar.tick();
+        assert!(shown("users: 1,200"), "{screen:?}");
+        progress.count("grants", 5);
+        progress.bar.tick();
+        assert!(shown("grants: 5"), "{screen:?}");
+        assert!(!shown("grants: 1,200"), "the number of another phase: {screen:?}");
         progress.finish();
     }
 }

@@ -78,7 +78,12 @@ impl Summary {
 }
 
 fn requests(usage: Usage) -> String {
-    let mut text = format!("{} requests", grouped(usage.requests));
+    let noun = if usage.requests == 1 {
+        "request"
+    } else {
+        "requests"
+    };
+    let mut text = format!("{} {noun}", grouped(usage.requests));
     if usage.retries > 0 {
         let _ = write!(text, ", {} of them sent again", grouped(usage.retries));
     }
@@ -143,12 +148,13 @@ mod tests {
         let quiet = Summary {
             left_out: Vec::new(),
             usage: Usage {
-                requests: 3,
+                requests: 1,
                 ..Usage::default()
             },
             ..summary()
         };
         let text = quiet.render();
+        assert!(text.contains("  1 request in"), "{text}");
         assert!(
             !text.contains("left out") && !text.contains("again") && !text.contains("limited"),
             "{text}"

@@ -62,7 +62,7 @@ pub(super) fn read(named: Option<OsString>, directory: &Path) -> Result<ConfigFi
             parse(&text, &file)
         }
         Err(error) if error.kind() == ErrorKind::NotFound && !must_exist => Ok(ConfigFile::default()),
-        Err(error) => Err(broken(format!("cannot be read: {}", error.kind()))),
+        Err(error) => Err(broken(format!("cannot be read: {error}"))),
     }
 }
 

@@ -29,8 +29,8 @@ pub use self::args::{PROGRAM, SHELLS, Topic, VERSION_HELP, command};
 pub use self::problem::{ConfigErrors, Place, Problem, Source};
 pub use self::setting::{Disposition, Export, Scope, Setting, Verb, variable};
 pub use self::settings::{
-    CoupaTarget, SandboxDials, SandboxSettings, ServeSettings, Shrink, SyncSettings, Target, TenantSettings,
-    TlsFiles, Workers,
+    CoupaTarget, SandboxDials, SandboxSettings, ServeSettings, Shrink, StateDir, SyncSettings, Target,
+    TenantSettings, TlsFiles, Workers,
 };
 pub use self::table::{RULES, Rule, SETTINGS};
 pub use self::value::Kind;

@@ -35,12 +35,23 @@ pub struct TenantSettings {
     pub http_timeout: Duration,
     /// Accounts to sync, in the order of [`AccountClass::ALL`], without doubles.
     pub account_classes: Vec<AccountClass>,
-    /// Where state between runs is kept; `None` where neither a setting nor the environment tells a place.
-    pub state_dir: Option<PathBuf>,
+    /// Where state between runs is kept.
+    pub state_dir: StateDir,
     /// Where temporary files go; the system's place if `None`.
     pub temp_dir: Option<PathBuf>,
     /// When a listing that became shorter stops the work.
     pub shrink: Shrink,
+}
+
+/// Where state between runs is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateDir {
+    /// Where somebody wants it.
+    Named(PathBuf),
+    /// At the usual place of the user, which may not exist and may not be writable.
+    PerUser(PathBuf),
+    /// Neither a setting nor the environment tells a place.
+    Nowhere,
 }
 
 /// Which tenant is read.
@@ -174,9 +185,15 @@ impl Reader<'_> {
 
     /// `None` only with a problem noted.
     pub(super) fn sync(&mut self) -> Option<SyncSettings> {
+        let tenant = self.tenant();
+        let file = path(self.values.text("file"));
+        if file.is_none() {
+            let problem = "file: expected the path of the sync file to write";
+            self.problems.push(Problem::Unusable(problem.to_owned()));
+        }
         Some(SyncSettings {
-            tenant: self.tenant()?,
-            file: self.values.text("file").into(),
+            tenant: tenant?,
+            file: file?,
             resource_types: self.values.list("sync-resource-types").to_vec(),
             skip_entitlements_and_grants: self.values.switch("skip-entitlements-and-grants"),
             workers: workers(self.values.int("workers"), self.values.switch("parallel-sync")),
@@ -240,7 +257,7 @@ impl Reader<'_> {
             max_in_flight: at_least_one(values.int("coupa-max-in-flight")),
             http_timeout: Duration::from_secs(natural(values.int("http-timeout-seconds"))),
             account_classes: AccountClass::ALL.into_iter().filter(listed).collect(),
-            state_dir: path(values.text("state-dir")).or_else(|| default_state_dir(self.env)),
+            state_dir: state_dir(values.text("state-dir"), self.env),
             temp_dir,
             shrink: if values.switch("accept-shrink") {
                 Shrink::Accept
@@ -362,6 +379,14 @@ fn path(text: &str) -> Option<PathBuf> {
 
 fn path_of(text: Option<OsString>) -> Option<PathBuf> {
     text.filter(|text| !text.is_empty()).map(PathBuf::from)
+}
+
+fn state_dir(named: &str, env: &dyn Fn(&str) -> Option<OsString>) -> StateDir {
+    match (path(named), default_state_dir(env)) {
+        (Some(named), _) => StateDir::Named(named),
+        (None, Some(usual)) => StateDir::PerUser(usual),
+        (None, None) => StateDir::Nowhere,
+    }
 }
 
 /// A place that belongs to the user and not to the working directory.

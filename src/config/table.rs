@@ -170,7 +170,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     Setting::new(
         "sync-resource-types",
-        Kind::List,
+        Kind::ListOf(&["user", "group", "role", "license"]),
         "Resource types to sync: user, group, role, license; all if not set",
     ),
     Setting::new(

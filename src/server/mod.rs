@@ -76,7 +76,10 @@ struct Listener {
 
 impl Listener {
     async fn open(flag: &str, addr: SocketAddr) -> Result<Self, Fault> {
-        let failed = |error| Fault::invalid(format!("{flag}: cannot listen on {addr}")).because(error);
+        let failed = |error: std::io::Error| {
+            Fault::invalid(format!("{flag}: cannot listen on {addr}: {error}"))
+                .advise("choose a free port of an address of this machine")
+        };
         let socket = TcpListener::bind(addr).await.map_err(failed)?;
         let addr = socket.local_addr().map_err(failed)?;
         Ok(Self { socket, addr })

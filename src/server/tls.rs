@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -88,7 +88,7 @@ fn build(files: &TlsFiles) -> Result<Arc<ServerConfig>, Fault> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain = certificates(&files.cert, "--tls-cert")?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| unusable("--tls-key", &files.key, "private key").because(error))?;
+        .map_err(|error| unreadable("--tls-key", &files.key, "private key", error))?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|error| Fault::internal("cannot set up TLS").because(error))?;
@@ -112,11 +112,19 @@ fn build(files: &TlsFiles) -> Result<Arc<ServerConfig>, Fault> {
 fn certificates(path: &Path, flag: &'static str) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let list: Vec<_> = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
-        .map_err(|error| unusable(flag, path, "certificate").because(error))?;
+        .map_err(|error| unreadable(flag, path, "certificate", error))?;
     if list.is_empty() {
         return Err(unusable(flag, path, "certificate"));
     }
     Ok(list)
+}
+
+/// A file that is not there is told apart from one with something else in it.
+fn unreadable(flag: &str, path: &Path, what: &str, error: pem::Error) -> Fault {
+    match error {
+        pem::Error::Io(error) => Fault::invalid(format!("{flag}: cannot read {}: {error}", path.display())),
+        error => unusable(flag, path, what).because(error),
+    }
 }
 
 fn unusable(flag: &str, path: &Path, what: &str) -> Fault {

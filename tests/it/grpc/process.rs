@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
 
 use baton_coupa::sandbox::{Running, Sandbox, SandboxConfig};
 use tempfile::TempDir;
@@ -16,6 +17,8 @@ use super::walk::{LeftSync, full_sync};
 struct Process {
     child: Child,
     addr: SocketAddr,
+    /// Everything it logs, once it has ended.
+    log: Option<JoinHandle<String>>,
 }
 
 impl Process {
@@ -35,6 +38,7 @@ impl Process {
             .env("BATON_COUPA_CLIENT_ID", sandbox.client_id())
             .env("BATON_COUPA_CLIENT_SECRET", sandbox.client_secret())
             .env("BATON_STATE_DIR", state.path())
+            .env("BATON_LOG_LEVEL", "trace")
             .current_dir(state.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -42,15 +46,21 @@ impl Process {
             .spawn()
             .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let addr = tokio::task::spawn_blocking(move || {
-            let addr = log.by_ref().find_map(|line| address(&line.unwrap()));
+        let started = tokio::task::spawn_blocking(move || {
+            let mut text = String::new();
+            let addr = log.by_ref().map(Result::unwrap).find_map(|line| {
+                text += &line;
+                address(&line)
+            });
             // The process must not block on a pipe that nobody reads.
-            std::thread::spawn(move || log.for_each(drop));
-            addr.expect("the server says where it listens")
+            let rest = std::thread::spawn(move || text + &log.map_while(Result::ok).collect::<String>());
+            (addr.expect("the server says where it listens"), rest)
         });
+        let (addr, log) = started.await.unwrap();
         Self {
-            addr: addr.await.unwrap(),
+            addr,
             child,
+            log: Some(log),
         }
     }
 
@@ -59,13 +69,16 @@ impl Process {
         Client::tls(self.addr, config).await.unwrap()
     }
 
-    /// Asks the process to stop and waits until it did.
-    async fn terminate(mut self) -> ExitStatus {
+    /// Asks the process to stop, waits until it did, and gives its log.
+    async fn terminate(mut self) -> (ExitStatus, String) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
-        tokio::task::spawn_blocking(move || self.child.wait().unwrap())
-            .await
-            .unwrap()
+        tokio::task::spawn_blocking(move || {
+            let status = self.child.wait().unwrap();
+            (status, self.log.take().unwrap().join().unwrap())
+        })
+        .await
+        .unwrap()
     }
 }
 
@@ -81,6 +94,27 @@ impl Drop for Process {
 fn address(line: &str) -> Option<SocketAddr> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
     line.get("address")?.as_str()?.parse().ok()
+}
+
+/// Neither the secret nor a person shows in a log at trace level.
+fn assert_discreet(log: &str, sandbox: &Running) {
+    assert!(!log.contains(sandbox.client_secret()) && !log.contains("Bearer "));
+    for user in sandbox.truth().users {
+        let personal = [
+            Some(user.login),
+            user.email,
+            Some(user.full_name),
+            user.employee_number,
+        ];
+        // Short texts would be found in any log by chance.
+        for value in personal.into_iter().flatten().filter(|value| value.len() > 5) {
+            assert!(
+                !log.contains(&value),
+                "a personal value of user {} shows",
+                user.id
+            );
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,5 +137,8 @@ async fn a_fresh_process_goes_on_where_a_killed_one_was() {
     let new = Process::start(&sandbox, &keys, &state).await;
     let client = new.client(&keys).await;
     left.finish(&client, &truth).await;
-    assert!(new.terminate().await.success());
+    let (status, log) = new.terminate().await;
+    assert!(status.success());
+    assert!(log.contains("ListGrants"), "calls are logged at this level");
+    assert_discreet(&log, &sandbox);
 }

@@ -152,7 +152,11 @@ async fn a_server_does_not_start_with_files_that_do_not_work() {
         tls_cert: Some(keys.path("missing.pem")),
         ..keys.options()
     };
-    assert!(refusal(missing).await.contains("--tls-cert"));
+    let told = refusal(missing).await;
+    assert!(
+        told.contains("--tls-cert: cannot read") && told.contains("No such file"),
+        "{told}"
+    );
     let swapped = ServerOptions {
         tls_client_ca: Some(keys.path("key.pem")),
         ..keys.options()
@@ -161,7 +165,8 @@ async fn a_server_does_not_start_with_files_that_do_not_work() {
     std::fs::write(keys.path("key.pem"), keys.authority.issue(&["localhost"]).key).unwrap();
     assert!(refusal(keys.options()).await.contains("do not belong together"));
     let taken = start(ServerOptions::at(any_port())).await;
-    assert!(refusal(ServerOptions::at(taken.addr)).await.contains("--listen"));
+    let told = refusal(ServerOptions::at(taken.addr)).await;
+    assert!(told.contains("--listen") && told.contains("in use"), "{told}");
 }
 
 #[tokio::test]
