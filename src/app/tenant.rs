@@ -50,12 +50,11 @@ pub(super) async fn compose(
     config.requests_per_second = settings.requests_per_second;
     config.burst = settings.requests_per_second.min(COUPA_BURST);
     config.max_in_flight = settings.max_in_flight;
-    config.timeouts.request = settings.http_timeout;
+    if let Some(timeout) = settings.http_timeout {
+        config.timeouts.request = timeout;
+    }
     let coupa = Arc::new(Coupa::new(config)?);
-    let baselines = KeptBaselines {
-        state: open_state(settings, &key)?,
-        previous: previous(&key),
-    };
+    let baselines = KeptBaselines::new(open_state(settings, &key)?, previous(&key));
     let connector = Connector::new(coupa, Arc::new(baselines), connector_config(settings));
     Ok(Composed {
         connector: Arc::new(connector),

@@ -31,8 +31,8 @@ pub struct TenantSettings {
     pub requests_per_second: NonZeroU32,
     /// Most requests at the same time, for the whole process.
     pub max_in_flight: NonZeroU32,
-    /// Longest wait for one answer.
-    pub http_timeout: Duration,
+    /// Longest wait for one answer, where it was given: the ecosystem's default of 300 s is too long to be the client's own.
+    pub http_timeout: Option<Duration>,
     /// Accounts to sync, in the order of [`AccountClass::ALL`], without doubles.
     pub account_classes: Vec<AccountClass>,
     /// Where state between runs is kept.
@@ -255,7 +255,9 @@ impl Reader<'_> {
             target,
             requests_per_second: at_least_one(values.int("coupa-requests-per-second")),
             max_in_flight: at_least_one(values.int("coupa-max-in-flight")),
-            http_timeout: Duration::from_secs(natural(values.int("http-timeout-seconds"))),
+            http_timeout: values
+                .given("http-timeout-seconds")
+                .then(|| Duration::from_secs(natural(values.int("http-timeout-seconds")))),
             account_classes: AccountClass::ALL.into_iter().filter(listed).collect(),
             state_dir: state_dir(values.text("state-dir"), self.env),
             temp_dir,

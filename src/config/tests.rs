@@ -207,7 +207,7 @@ fn defaults_are_the_documented_ones() {
     let tenant = &settings.tenant;
     assert_eq!(tenant.requests_per_second.get(), 20);
     assert_eq!(tenant.max_in_flight.get(), 8);
-    assert_eq!(tenant.http_timeout.as_secs(), 300);
+    assert_eq!(tenant.http_timeout, None);
     assert_eq!(
         tenant.account_classes,
         [AccountClass::Internal, AccountClass::Api]

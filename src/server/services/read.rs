@@ -1,10 +1,13 @@
 //! The services that read: each hands its request to the connector's method of the same name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tonic::{Request, async_trait};
 
 use crate::connector::Connector;
+use crate::model::fault::Fault;
 use crate::proto::connector as c1;
 use crate::proto::connector::connector_service_server::ConnectorService;
 use crate::proto::connector::entitlements_service_server::EntitlementsService;
@@ -16,6 +19,14 @@ use crate::server::call::{Reply, answer, respond};
 
 /// The protocol generation we speak. A syncer leaves `active_sync_id` empty for anything below 0.4.3.
 const SDK_VERSION: &str = "v0.25.0";
+
+/// How long a caller waits for the tenant to be checked: callers' health checks allow 30 s.
+const VALIDATE: Duration = Duration::from_secs(20);
+
+fn slow() -> Fault {
+    Fault::unavailable("Coupa did not answer in time")
+        .advise("try again; the log says what it is waiting for")
+}
 
 /// Answers from the connector.
 pub(super) struct Reader {
@@ -34,11 +45,14 @@ impl ConnectorService for Reader {
         &self,
         request: Request<c1::ConnectorServiceValidateRequest>,
     ) -> Reply<c1::ConnectorServiceValidateResponse> {
-        let checked = self.connector.validate().await;
-        let response = checked.map(|()| c1::ConnectorServiceValidateResponse {
-            annotations: Vec::new(),
-            sdk_version: SDK_VERSION.to_owned(),
-        });
+        let checked = timeout(VALIDATE, self.connector.validate()).await;
+        let response =
+            checked
+                .unwrap_or_else(|_| Err(slow()))
+                .map(|()| c1::ConnectorServiceValidateResponse {
+                    annotations: Vec::new(),
+                    sdk_version: SDK_VERSION.to_owned(),
+                });
         respond(&request, response)
     }
 
