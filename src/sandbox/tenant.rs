@@ -57,8 +57,9 @@ const fn license(name: &'static str, per_mille: u64) -> License {
     }
 }
 
-/// The licenses of the tenant: Coupa's table as of R39, and one flag that no table has.
-pub(super) const LICENSES: [License; 17] = [
+/// The licenses of the tenant: Coupa's table as of R39, one of its documented read-only flags of later, and one flag that no
+/// table has.
+pub(super) const LICENSES: [License; 18] = [
     license("purchasing-user", 700),
     license("expense-user", 550),
     license("sourcing-user", 80),
@@ -80,6 +81,11 @@ pub(super) const LICENSES: [License; 17] = [
         per_mille: 10,
     },
     license("quality-user", 30),
+    License {
+        name: "category-strategy-user",
+        read_only: true,
+        per_mille: 8,
+    },
 ];
 
 /// Index of `risk-assess-user` in [`LICENSES`].
