@@ -38,6 +38,7 @@ message UserTrait {
 message GroupTrait { google.protobuf.Struct profile = 2; string group_source_type = 3; string raw_group_source_type = 4; }
 message RoleTrait { google.protobuf.Struct profile = 1; }
 message LicenseProfileTrait { string license_name = 1; int64 consumed_seats = 3; repeated string entitlement_ids = 6; }
+message GrantMetadata { google.protobuf.Struct metadata = 1; }
 message GrantExpandable { repeated string entitlement_ids = 1; bool shallow = 2; repeated string resource_type_ids = 3; }
 message EntitlementImmutable { string source_id = 1; google.protobuf.Struct metadata = 2; }
 message SkipEntitlementsAndGrants {}
@@ -85,6 +86,13 @@ fn assert_known(message: &DynamicMessage) {
     );
     for (_, value) in message.fields() {
         each_message(value, &mut |inner| assert_known(inner));
+    }
+    if name == "google.protobuf.Any" {
+        // What is packed into an annotation must be known as well.
+        let url = text(message, "type_url");
+        let packed = url.strip_prefix("type.googleapis.com/c1.connector.v2.");
+        let packed = packed.unwrap_or_else(|| panic!("an annotation of type {url}"));
+        decode(packed, field(message, "value").as_bytes().unwrap());
     }
 }
 
