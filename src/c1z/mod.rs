@@ -32,6 +32,9 @@ pub use write::{Dangling, Rows, Saved, StoredResource, Writer};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Directory for working files; it must exist. Several times the size of the tenant's data is needed there.
+    ///
+    /// Sorting for an index of more than 64 MiB spills to nameless files that `SQLite` puts where `SQLITE_TMPDIR` or `TMPDIR` say:
+    /// it has no setting for that per database.
     pub temp_dir: PathBuf,
     /// What happens to earlier runs in the file.
     pub retention: Retention,

@@ -4,6 +4,9 @@
 //! mistake with the client that reads it. Where the documents are unclear, [`Readings`] switches between what they may mean;
 //! [`Faults`] makes it misbehave; [`Truth`] tells what is really there.
 //!
+//! A tool for development: credentials follow from the seed and `/_sandbox` asks for none, so whoever reaches the address can do
+//! anything to it. There is nothing but made-up data to protect.
+//!
 //! ```text
 //! server ─► gate (count, pace, faults) ─► oauth | rest | graphql | control
 //!                                            └─► query ─► store ─► tenant

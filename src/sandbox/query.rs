@@ -99,7 +99,7 @@ impl Query {
     fn take(&mut self, ty: Type, key: &str, value: &str) -> Result<(), QueryError> {
         match key {
             "fields" => self.fields = Some(value.to_owned()),
-            // A saved filter of the tenant and the form of the answer are not modelled; both leave reads complete.
+            // Shorter forms are for answers to writes; reads stay complete.
             "return_object" => {}
             "limit" => self.limit = value.parse().ok().filter(|&n| n > 0),
             "offset" => self.offset = value.parse().unwrap_or(0),

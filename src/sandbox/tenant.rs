@@ -57,8 +57,9 @@ const fn license(name: &'static str, per_mille: u64) -> License {
     }
 }
 
-/// The licenses of the tenant: Coupa's table as of R39, and one flag that no table has.
-pub(super) const LICENSES: [License; 17] = [
+/// The licenses of the tenant: Coupa's table as of R39, one of its documented read-only flags of later, and one flag that no
+/// table has.
+pub(super) const LICENSES: [License; 18] = [
     license("purchasing-user", 700),
     license("expense-user", 550),
     license("sourcing-user", 80),
@@ -80,6 +81,11 @@ pub(super) const LICENSES: [License; 17] = [
         per_mille: 10,
     },
     license("quality-user", 30),
+    License {
+        name: "category-strategy-user",
+        read_only: true,
+        per_mille: 8,
+    },
 ];
 
 /// Index of `risk-assess-user` in [`LICENSES`].
@@ -177,7 +183,7 @@ impl Tenant {
 
     fn add_user(&mut self, id: u64, index: usize, assignable: &[u32]) {
         let user = to_u32(index);
-        let class = class_of(self.seed, index);
+        let class = class_of(self.seed, index, self.roles.len());
         let roles = pick_roles(self.seed, index, class, self.roles.len());
         for &role in &roles {
             self.holders[role as usize].push(user);
@@ -265,8 +271,8 @@ fn next_user_id(seed: u64, index: usize, users: usize, last: u64) -> u64 {
     next.max(floor)
 }
 
-fn class_of(seed: u64, index: usize) -> Class {
-    match index {
+fn class_of(seed: u64, index: usize, roles: usize) -> Class {
+    let class = match index {
         0 => Class::Support,
         // The first few are fixed so that even a small tenant has every class.
         3 | 17 => Class::Api,
@@ -281,12 +287,20 @@ fn class_of(seed: u64, index: usize) -> Class {
             92..=97 => Class::ManagedService,
             _ => Class::Internal,
         },
+    };
+    // Known by roles only where there is such a role; without one nobody could tell, so the flag does.
+    let can_tell = roles > SUPPLIER_ROLE as usize;
+    if class == Class::SupplierByRole && !can_tell {
+        Class::Supplier
+    } else {
+        class
     }
 }
 
 /// Indices in [`BASE_ROLES`].
 const USER_ROLE: u32 = 1;
-const SUPPLIER_ROLES: std::ops::RangeInclusive<u32> = 2..=4;
+const SUPPLIER_ROLE: u32 = 2;
+const SUPPLIER_ROLES: std::ops::RangeInclusive<u32> = SUPPLIER_ROLE..=4;
 const BUYER_ROLE: u32 = 5;
 
 fn pick_roles(seed: u64, index: usize, class: Class, count: usize) -> Vec<u32> {
@@ -296,14 +310,14 @@ fn pick_roles(seed: u64, index: usize, class: Class, count: usize) -> Vec<u32> {
     let mut picked = BTreeSet::new();
     match class {
         Class::SupplierByRole => {
-            picked.insert(2);
+            picked.insert(SUPPLIER_ROLE);
             picked.insert(3 + u32::from(dice.is_multiple_of(2)));
         }
         // Suppliers known by their flag: with the usual roles, with none, with one of the tenant's own.
         Class::Supplier => match dice % 4 {
             0 => {}
-            1 => picked.extend([2, BUYER_ROLE]),
-            _ => picked.extend([2, 4]),
+            1 => picked.extend([SUPPLIER_ROLE, BUYER_ROLE]),
+            _ => picked.extend([SUPPLIER_ROLE, 4]),
         },
         Class::Support | Class::Api | Class::ManagedService => {
             picked.insert(if class == Class::Support { 0 } else { BUYER_ROLE });
@@ -319,13 +333,8 @@ fn pick_internal_roles(seed: u64, index: usize, dice: u64, count: usize) -> Vec<
         .filter(|r| *r != USER_ROLE && !SUPPLIER_ROLES.contains(r))
         .collect();
     let wanted = match (index, dice % 100) {
-        // One person of the house who also holds a supplier's role.
-        (2, _) => {
-            return [2, BUYER_ROLE]
-                .into_iter()
-                .filter(|r| (*r as usize) < count)
-                .collect();
-        }
+        // One person of the house who also holds a supplier's role; with nothing but that role it would be a supplier.
+        (2, _) if count > BUYER_ROLE as usize => return vec![SUPPLIER_ROLE, BUYER_ROLE],
         (4, _) => return Vec::new(),
         (7 | 13, _) => 30,
         (_, 0..=39) => 0,
@@ -568,16 +577,23 @@ mod tests {
     }
 
     #[test]
-    fn only_suppliers_hold_nothing_but_supplier_roles() {
-        let t = tenant(3_000, 40, 25);
-        for user in &t.users {
-            let only = !user.roles.is_empty() && user.roles.iter().all(|r| SUPPLIER_ROLES.contains(r));
-            if only {
-                assert!(
-                    matches!(user.class, Class::Supplier | Class::SupplierByRole),
-                    "{}",
-                    user.id
-                );
+    fn exactly_suppliers_can_be_told_by_their_roles_however_few_there_are() {
+        for roles in (0..=BASE_ROLES.len()).chain([25]) {
+            for user in tenant(3_000, 40, roles).users {
+                let only = !user.roles.is_empty() && user.roles.iter().all(|r| SUPPLIER_ROLES.contains(r));
+                let (id, class) = (user.id, user.class);
+                if only {
+                    assert!(
+                        matches!(class, Class::Supplier | Class::SupplierByRole),
+                        "{id} of {roles}: {class:?}"
+                    );
+                } else {
+                    assert_ne!(
+                        class,
+                        Class::SupplierByRole,
+                        "{id} of {roles}: nothing tells its class"
+                    );
+                }
             }
         }
     }

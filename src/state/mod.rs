@@ -168,6 +168,24 @@ mod tests {
         assert_eq!((journal.as_str(), synchronous), ("wal", 2), "2 is FULL");
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn every_file_in_it_is_private_the_engines_own_too() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let base = TempDir::new().unwrap();
+        let state = State::open(base.path(), TENANT).unwrap();
+        let _held = state.lock_writer().unwrap();
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(state.dir()).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", entry.path().display());
+            names.push(entry.file_name().into_string().unwrap());
+        }
+        names.sort();
+        assert_eq!(names, ["state.db", "state.db-shm", "state.db-wal", "writer.lock"]);
+    }
+
     #[test]
     fn one_writer_at_a_time_and_readers_need_no_lock() {
         let base = TempDir::new().unwrap();

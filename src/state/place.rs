@@ -89,7 +89,7 @@ fn unsafe_place(path: &Path, why: &str, remedy: &str) -> Fault {
     .advise(format!("{remedy}, or choose another one with --state-dir"))
 }
 
-/// The base may be a mount that belongs to somebody else, but nobody else may exchange what we put there.
+/// The base may be a mount that belongs to somebody else, or a group's; but not everybody may exchange what we put there.
 #[cfg(unix)]
 fn check_base(base: &Path) -> Result<(), Fault> {
     let (is_dir, mode, _) = look(base)?;

@@ -363,28 +363,18 @@ impl Current {
         let rows = self.rows;
         let synced = total.map(|_| self.resources_done);
         let percent_complete = total.map(|total| self.resources_done as f64 * 100.0 / total.max(1) as f64);
-        match list {
-            List::Grants(_) => {
-                tracing::info!(
-                    resource_type_id,
-                    rows,
-                    synced,
-                    total,
-                    percent_complete,
-                    "Syncing grants"
-                );
-            }
-            _ => {
-                tracing::info!(
-                    resource_type_id,
-                    rows,
-                    synced,
-                    total,
-                    percent_complete,
-                    "Syncing entitlements"
-                );
-            }
-        }
+        let what = match list {
+            List::Grants(_) => "grants",
+            _ => "entitlements",
+        };
+        tracing::info!(
+            resource_type_id,
+            rows,
+            synced,
+            total,
+            percent_complete,
+            "Syncing {what}"
+        );
     }
 }
 

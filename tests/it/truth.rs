@@ -1,11 +1,13 @@
 //! The file of a sync equals the sandbox's own truth: under every switchable reading of Coupa's documents, and under faults.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use baton_coupa::connector::ConnectorConfig;
+use baton_coupa::model::fault::Fault;
 use baton_coupa::sandbox::{
     EmptyList, ErrorBody, Faults, GraphqlAccess, Heed, IdForm, Introspection, KeyForm, Ordering, PerSurface,
-    Presence, Readings, RestAccess, RetryAfter, Running, SandboxConfig,
+    Presence, Readings, RestAccess, RetryAfter, Running, SandboxConfig, TopLevel,
 };
 
 use crate::support::tenant::{self, Remembered};
@@ -22,15 +24,19 @@ fn config() -> SandboxConfig {
     }
 }
 
-async fn compare(sandbox: &Running) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("sync.c1z");
+async fn synced(sandbox: &Running, file: &Path) -> Result<(), Fault> {
     let connector = tenant::connector(
         client(sandbox),
         Arc::new(Remembered::default()),
         ConnectorConfig::default(),
     );
-    tenant::sync(connector, &file)
+    tenant::sync(connector, file).await.map(drop)
+}
+
+async fn compare(sandbox: &Running) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sync.c1z");
+    synced(sandbox, &file)
         .await
         .unwrap_or_else(|fault| panic!("{fault:?}"));
     assert_equal(&reader::read(&file), &sandbox.truth(), &DEFAULT_CLASSES);
@@ -70,9 +76,13 @@ macro_rules! readings {
 readings! {
     as_documented: {},
     upper_bound_ignored: { upper_bound: PerSurface::both(Heed::Ignored) },
+    upper_bound_ignored_on_rest: { upper_bound: rest(Heed::Ignored) },
+    upper_bound_ignored_on_graphql: { upper_bound: graphql(Heed::Ignored) },
     order_ignored_on_rest: { order: rest(Ordering::Ignored) },
+    order_ignored_on_graphql: { order: graphql(Ordering::Ignored) },
     order_ignored_on_both: { order: PerSurface::both(Ordering::Ignored) },
     order_shuffled_within_pages_on_rest: { order: rest(Ordering::ShuffledPage) },
+    order_shuffled_within_pages_on_graphql: { order: graphql(Ordering::ShuffledPage) },
     order_shuffled_within_pages_on_both: { order: PerSurface::both(Ordering::ShuffledPage) },
     order_scattered_on_rest: { order: rest(Ordering::Scattered) },
     order_scattered_on_graphql: { order: graphql(Ordering::Scattered) },
@@ -84,12 +94,18 @@ readings! {
     only_graphql_with_pages_of_25: { graphql_page: 25, rest_users: RestAccess::NotFound },
     only_graphql_without_limit_and_offset: {
         graphql_limit: Heed::Ignored, graphql_offset: Heed::Ignored, rest_users: RestAccess::Forbidden },
+    graphql_limit_ignored: { graphql_limit: Heed::Ignored, graphql_page: 25 },
+    graphql_offset_ignored: { graphql_offset: Heed::Ignored },
+    null_for_an_empty_page_on_rest: { top_level: rest(TopLevel::NullWhenEmpty) },
+    null_for_an_empty_page_on_graphql: { top_level: graphql(TopLevel::NullWhenEmpty) },
+    null_for_every_page_on_graphql: { top_level: graphql(TopLevel::Null) },
     null_for_empty_on_rest: { empty_list: rest(EmptyList::Null) },
     null_for_empty_on_graphql: { empty_list: graphql(EmptyList::Null) },
     null_for_empty_on_both: { empty_list: PerSurface::both(EmptyList::Null) },
     null_for_empty_and_only_rest: { empty_list: rest(EmptyList::Null), graphql: GraphqlAccess::Forbidden },
     null_for_empty_and_only_graphql: { empty_list: graphql(EmptyList::Null), rest_users: RestAccess::NotFound },
     key_omitted_for_empty_on_rest: { empty_list: rest(EmptyList::Omitted) },
+    key_omitted_for_empty_on_graphql: { empty_list: graphql(EmptyList::Omitted) },
     key_omitted_for_empty_on_both: { empty_list: PerSurface::both(EmptyList::Omitted) },
     a_flag_missing_on_rest: { hidden: rest(vec!["risk-assess-user".to_owned()]) },
     a_flag_missing_on_graphql: { hidden: graphql(vec!["risk-assess-user".to_owned(), "ccw-user".to_owned()]) },
@@ -103,6 +119,10 @@ readings! {
     nested_lists_cut_on_graphql: { nested_cut: graphql(Some(5)) },
     nested_lists_cut_on_both: { nested_cut: PerSurface::both(Some(5)) },
     nested_lists_cut_and_only_rest: { nested_cut: rest(Some(10)), graphql: GraphqlAccess::NotFound },
+    nested_lists_cut_for_one_user: { nested_cut_single: PerSurface::both(Some(5)) },
+    nested_lists_cut_on_rest_for_one_user_too: { nested_cut: rest(Some(5)), nested_cut_single: rest(Some(5)) },
+    nested_lists_cut_on_graphql_for_one_user_too: {
+        nested_cut: graphql(Some(5)), nested_cut_single: graphql(Some(5)) },
     nested_lists_cut_at_a_page: { nested_cut: PerSurface::both(Some(50)) },
     no_introspection: { introspection: Introspection::Refused },
     no_introspection_and_a_flag_missing_on_rest: {
@@ -115,12 +135,33 @@ readings! {
     no_rest_roles: { rest_roles: RestAccess::NotFound },
     rest_roles_forbidden: { rest_roles: RestAccess::Forbidden },
     no_rest_memberships: { rest_memberships: RestAccess::NotFound },
+    ids_as_text_on_rest: { ids: rest(IdForm::Text) },
+    ids_as_text_on_graphql: { ids: graphql(IdForm::Text) },
     ids_as_text: { ids: PerSurface::both(IdForm::Text) },
     underscored_license_keys: { license_keys: KeyForm::Underscored },
     fields_ignored: { fields: Heed::Ignored },
     users_have_a_type: { user_type: PerSurface::both(Presence::Present) },
     bodies_of_401: { unauthorized_body: ErrorBody::Json },
+    rows_repeated_across_pages_on_rest: { repeated_row: rest(true) },
+    rows_repeated_across_pages_on_graphql: { repeated_row: graphql(true) },
     rows_repeated_across_pages: { repeated_row: PerSurface::both(true) },
+}
+
+/// The one pair of readings under which nobody could read everything: no order, and nothing else to page by.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_cannot_be_read_whole_is_refused() {
+    let readings = Readings {
+        order: graphql(Ordering::Scattered),
+        graphql_offset: Heed::Ignored,
+        rest_users: RestAccess::NotFound,
+        ..Readings::default()
+    };
+    let sandbox = tenant::start(SandboxConfig { readings, ..config() }).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sync.c1z");
+    let fault = synced(&sandbox, &file).await.unwrap_err();
+    assert!(fault.message().contains("no list can be complete"), "{fault}");
+    assert!(!file.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,8 @@ mod twin;
 
 use super::grpc::client::{Client, Trouble};
 use super::grpc::host::{Real, real_server};
-use super::grpc::upstream::{Truth, Upstream};
+use super::grpc::upstream::Upstream;
+use super::support::truth::Ids;
 use twin::{Defect, Twin};
 
 /// A sync id as the Go syncer makes them.
@@ -77,7 +78,7 @@ impl Instance {
     }
 
     /// What a complete sync must hold.
-    fn truth(&self) -> Truth {
+    fn truth(&self) -> Ids {
         match self {
             Self::Real(real) => real.truth(),
             Self::Twin(_) => twin::truth(),

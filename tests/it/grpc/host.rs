@@ -17,7 +17,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::client::Client;
 use super::pki::{Authority, Leaf};
 use super::tenant::Forgetful;
-use super::upstream::{self, Place, Truth, Upstream};
+use super::upstream::{self, Place, Upstream};
+use crate::support::truth::{DEFAULT_CLASSES, Ids};
 
 /// The address to ask for a free port.
 pub(crate) fn any_port() -> SocketAddr {
@@ -111,9 +112,9 @@ pub(crate) struct Real {
 
 impl Real {
     /// What a complete sync must hold.
-    pub(crate) fn truth(&self) -> Truth {
+    pub(crate) fn truth(&self) -> Ids {
         match &self.tenant {
-            Place::Sandbox(sandbox) => upstream::truth(sandbox),
+            Place::Sandbox(sandbox) => Ids::of(&sandbox.truth(), &DEFAULT_CLASSES),
             Place::Memory(_) | Place::Nowhere => panic!("only the sandbox tells its truth"),
         }
     }

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use super::client::Client;
 use super::host::{Keys, any_port};
-use super::upstream;
 use super::walk::{LeftSync, full_sync};
+use crate::support::truth::{DEFAULT_CLASSES, Ids};
 
 /// A process that serves. Killed when dropped.
 struct Process {
@@ -125,7 +125,7 @@ async fn a_fresh_process_goes_on_where_a_killed_one_was() {
     };
     let sandbox = Sandbox::start(config, any_port(), None).await.unwrap();
     let (keys, state) = (Keys::new(), TempDir::new().unwrap());
-    let truth = upstream::truth(&sandbox);
+    let truth = Ids::of(&sandbox.truth(), &DEFAULT_CLASSES);
 
     let old = Process::start(&sandbox, &keys, &state).await;
     let client = old.client(&keys).await;

@@ -1,6 +1,5 @@
 //! Tenants in every state: the sandbox, read by the Coupa client over HTTP, or the tenant in memory.
 
-use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,6 @@ use baton_coupa::coupa::{Coupa, CoupaConfig, Endpoint, Timeouts};
 use baton_coupa::model::tenant::Tenant;
 use baton_coupa::sandbox::{
     FaultAction, Faults, GraphqlAccess, Readings, RestAccess, Running, Sandbox, SandboxConfig, ScriptedFault,
-    TruthClass,
 };
 
 use super::host::any_port;
@@ -47,22 +45,6 @@ pub(crate) enum Upstream {
     MissingCollection,
     /// Asking for the state of the tenant panics.
     Panics,
-}
-
-/// Ids of everything that a complete sync must hold.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Truth {
-    pub(crate) resources: BTreeSet<(String, String)>,
-    pub(crate) entitlements: BTreeSet<String>,
-    pub(crate) grants: BTreeSet<String>,
-}
-
-impl Truth {
-    /// Something that can be held, and its one entitlement.
-    pub(crate) fn item(&mut self, kind: &str, id: &str, slug: &str) {
-        self.resources.insert((kind.to_owned(), id.to_owned()));
-        self.entitlements.insert(format!("{kind}:{id}:{slug}"));
-    }
 }
 
 /// How long the client waits for an answer.
@@ -180,36 +162,4 @@ fn client(base_url: &str, id: &str, secret: &str, request: Duration) -> Coupa {
         token_lag: Duration::from_secs(1),
     };
     Coupa::new(config).unwrap()
-}
-
-/// What a complete sync of the default classes must hold, from what the sandbox says of itself.
-pub(crate) fn truth(sandbox: &Running) -> Truth {
-    let there = sandbox.truth();
-    let mut truth = Truth::default();
-    let synced = |class| matches!(class, TruthClass::Internal | TruthClass::Api);
-    for user in there.users.iter().filter(|user| synced(user.class)) {
-        truth.resources.insert(("user".to_owned(), user.id.to_string()));
-        let mut grant = |entitlement: String| {
-            truth.grants.insert(format!("{entitlement}:user:{}", user.id));
-        };
-        user.groups
-            .iter()
-            .for_each(|id| grant(format!("group:{id}:member")));
-        user.roles
-            .iter()
-            .for_each(|id| grant(format!("role:{id}:member")));
-        user.licenses
-            .iter()
-            .for_each(|name| grant(format!("license:{name}:assigned")));
-    }
-    for group in &there.groups {
-        truth.item("group", &group.id.to_string(), "member");
-    }
-    for role in &there.roles {
-        truth.item("role", &role.id.to_string(), "member");
-    }
-    for license in &there.licenses {
-        truth.item("license", &license.name, "assigned");
-    }
-    truth
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::client::{Ask, Client, Grants, Listing, Resources, Scope, stub};
 use super::harvest::{self, has, key};
 use super::host::real_server;
-use super::upstream::{Truth, Upstream};
+use super::upstream::Upstream;
+use crate::support::truth::Ids;
 use baton_coupa::proto::connector as c1;
 
 const SYNC: &str = "2wPbMEhC9cN9k9PqEV2sBUbUuu7";
@@ -15,7 +16,7 @@ fn ids(grants: &[c1::Grant]) -> BTreeSet<&str> {
 }
 
 /// A full sync brings everything in `truth` exactly once.
-pub(super) async fn full_sync(client: &Client, truth: &Truth) {
+pub(super) async fn full_sync(client: &Client, truth: &Ids) {
     let harvest = harvest::sync(client, SYNC, 1).await.unwrap();
     let resources: Vec<_> = harvest
         .resources
@@ -117,7 +118,7 @@ impl LeftSync {
     }
 
     /// Goes on with another server: everything in `truth` comes exactly once.
-    pub(super) async fn finish(self, client: &Client, truth: &Truth) {
+    pub(super) async fn finish(self, client: &Client, truth: &Ids) {
         let users = self.users.finish(client).await;
         let expected = truth.resources.iter().filter(|(kind, _)| kind == "user").count();
         assert_eq!(users.len(), expected);

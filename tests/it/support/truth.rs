@@ -10,39 +10,86 @@ use super::reader::{Run, annotation, field, text};
 /// The classes served by default.
 pub const DEFAULT_CLASSES: [TruthClass; 2] = [TruthClass::Internal, TruthClass::Api];
 
+/// The license of the sandbox that every document calls read-only; they disagree about the other one that is.
+const DOCUMENTED_READ_ONLY: &str = "category-strategy-user";
+
+/// Ids of everything that a complete sync must hold.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    pub resources: BTreeSet<(String, String)>,
+    pub entitlements: BTreeSet<String>,
+    pub grants: BTreeSet<String>,
+}
+
+impl Ids {
+    /// Those in `truth` for someone who serves `classes`.
+    pub fn of(truth: &Truth, classes: &[TruthClass]) -> Self {
+        let mut ids = Self::default();
+        for group in &truth.groups {
+            ids.item("group", &group.id.to_string(), "member");
+        }
+        for role in &truth.roles {
+            ids.item("role", &role.id.to_string(), "member");
+        }
+        for license in &truth.licenses {
+            ids.item("license", &license.name, "assigned");
+        }
+        for user in served(truth, classes) {
+            ids.user(user);
+        }
+        ids
+    }
+
+    /// Something that can be held, and its one entitlement.
+    pub fn item(&mut self, kind: &str, id: &str, slug: &str) {
+        self.resources.insert((kind.to_owned(), id.to_owned()));
+        self.entitlements.insert(format!("{kind}:{id}:{slug}"));
+    }
+
+    fn user(&mut self, user: &TruthUser) {
+        self.resources.insert(("user".to_owned(), user.id.to_string()));
+        let groups = user.groups.iter().map(|id| format!("group:{id}:member"));
+        let roles = user.roles.iter().map(|id| format!("role:{id}:member"));
+        let licenses = user
+            .licenses
+            .iter()
+            .map(|name| format!("license:{name}:assigned"));
+        let held = groups.chain(roles).chain(licenses);
+        self.grants
+            .extend(held.map(|entitlement| format!("{entitlement}:user:{}", user.id)));
+    }
+}
+
+fn served<'a>(truth: &'a Truth, classes: &'a [TruthClass]) -> impl Iterator<Item = &'a TruthUser> {
+    truth.users.iter().filter(|user| classes.contains(&user.class))
+}
+
 /// Fails with a list of differences if `run` is not exactly `truth` as seen by someone who serves `classes`.
 pub fn assert_equal(run: &Run, truth: &Truth, classes: &[TruthClass]) {
     let mut wrong = Vec::new();
-    let served: Vec<&TruthUser> = truth
-        .users
-        .iter()
-        .filter(|user| classes.contains(&user.class))
-        .collect();
+    let ids = Ids::of(truth, classes);
     let types = ["group", "license", "role", "user"].map(str::to_owned).into();
-    sets("resource types", &mut wrong, &keys(&run.types), &types);
-    let resources = expected_resources(truth, &served);
-    sets("resources", &mut wrong, &keys(&run.resources), &resources);
-    let entitlements = expected_entitlements(truth);
-    sets(
-        "entitlements",
-        &mut wrong,
-        &keys(&run.entitlements),
-        &entitlements,
-    );
-    sets(
-        "grants",
-        &mut wrong,
-        &keys(&run.grants),
-        &expected_grants(&served),
-    );
+    let resources = ids.resources.iter().map(|(kind, id)| format!("{kind}:{id}"));
+    for (what, found, expected) in [
+        ("resource types", &run.types, &types),
+        ("resources", &run.resources, &resources.collect()),
+        ("entitlements", &run.entitlements, &ids.entitlements),
+        ("grants", &run.grants, &ids.grants),
+    ] {
+        sets(what, &mut wrong, &keys(found), expected);
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
-    for user in served {
+    for user in served(truth, classes) {
         check_user(&run.resources[&format!("user:{}", user.id)], user);
     }
     for group in &truth.groups {
         let found = &run.resources[&format!("group:{}", group.id)];
         assert_eq!(text(found, "display_name"), group.name);
+        assert_eq!(
+            text(found, "description"),
+            group.description.as_deref().unwrap_or_default()
+        );
         let group_trait = annotation(found, "GroupTrait").unwrap();
         let project = group.kind == TruthGroupKind::Project;
         assert_eq!(
@@ -65,6 +112,10 @@ pub fn assert_equal(run: &Run, truth: &Truth, classes: &[TruthClass]) {
     for role in &truth.roles {
         let found = &run.resources[&format!("role:{}", role.id)];
         assert_eq!(text(found, "display_name"), role.name);
+        assert_eq!(
+            text(found, "description"),
+            role.description.as_deref().unwrap_or_default()
+        );
         assert!(annotation(found, "RoleTrait").is_some());
         assert_eq!(
             profile(found)["omnipotent"],
@@ -88,7 +139,10 @@ pub fn assert_equal(run: &Run, truth: &Truth, classes: &[TruthClass]) {
             license.name
         );
         let entitlement = &run.entitlements[&format!("license:{}:assigned", license.name)];
-        if annotation(entitlement, "EntitlementImmutable").is_some() {
+        let immutable = annotation(entitlement, "EntitlementImmutable").is_some();
+        if license.name == DOCUMENTED_READ_ONLY {
+            assert!(immutable, "{} cannot be changed", license.name);
+        } else if immutable {
             assert!(license.read_only, "{} can be changed", license.name);
         }
     }
@@ -108,52 +162,6 @@ fn sets(what: &str, wrong: &mut Vec<String>, found: &BTreeSet<String>, expected:
             some(found.difference(expected).collect())
         ));
     }
-}
-
-fn expected_resources(truth: &Truth, served: &[&TruthUser]) -> BTreeSet<String> {
-    let users = served.iter().map(|user| format!("user:{}", user.id));
-    let groups = truth.groups.iter().map(|group| format!("group:{}", group.id));
-    let roles = truth.roles.iter().map(|role| format!("role:{}", role.id));
-    let licenses = truth
-        .licenses
-        .iter()
-        .map(|license| format!("license:{}", license.name));
-    users.chain(groups).chain(roles).chain(licenses).collect()
-}
-
-fn expected_entitlements(truth: &Truth) -> BTreeSet<String> {
-    let groups = truth
-        .groups
-        .iter()
-        .map(|group| format!("group:{}:member", group.id));
-    let roles = truth.roles.iter().map(|role| format!("role:{}:member", role.id));
-    let licenses = truth
-        .licenses
-        .iter()
-        .map(|license| format!("license:{}:assigned", license.name));
-    groups.chain(roles).chain(licenses).collect()
-}
-
-fn expected_grants(served: &[&TruthUser]) -> BTreeSet<String> {
-    let mut grants = BTreeSet::new();
-    for user in served {
-        grants.extend(
-            user.roles
-                .iter()
-                .map(|id| format!("role:{id}:member:user:{}", user.id)),
-        );
-        grants.extend(
-            user.groups
-                .iter()
-                .map(|id| format!("group:{id}:member:user:{}", user.id)),
-        );
-        grants.extend(
-            user.licenses
-                .iter()
-                .map(|name| format!("license:{name}:assigned:user:{}", user.id)),
-        );
-    }
-    grants
 }
 
 fn profile(resource: &DynamicMessage) -> BTreeMap<String, Value> {

@@ -17,7 +17,7 @@ use baton_coupa::sync::{Patience, Phase, Progress, Scope, Silent, Source, SyncOp
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::c1z::file::C1z;
+use crate::support::reader::C1z;
 use fake::{Fake, entitlement, grant, resource};
 
 pub(crate) const TENANT: &str = "acme.coupahost.com";

@@ -29,7 +29,7 @@ use tonic::{Code, Status};
 use super::Upstream;
 use crate::grpc::client::Client;
 use crate::grpc::harvest::key;
-use crate::grpc::upstream::Truth;
+use crate::support::truth::Ids;
 
 pub(super) use defect::Defect;
 
@@ -41,9 +41,9 @@ pub(super) struct Twin {
 }
 
 /// What a complete sync of a good twin holds.
-pub(super) fn truth() -> Truth {
+pub(super) fn truth() -> Ids {
     let good = State::new(None, Upstream::Healthy);
-    let mut truth = Truth::default();
+    let mut truth = Ids::default();
     for kind in good.types() {
         for resource in good.resources(&kind.id, false) {
             truth.resources.extend(key(resource.id.as_ref()));

@@ -1,9 +1,5 @@
 //! The sync file, judged by an independent reader.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-pub(crate) mod file;
-
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
@@ -17,12 +13,13 @@ use baton_coupa::model::tenant::AccountClass;
 use baton_coupa::proto::connector as c1;
 use baton_coupa::proto::pack;
 use baton_coupa::sync::{Phase, Progress, Scope, Source, Syncer};
+use prost_reflect::Value;
 use rusqlite::Connection;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::reader::{C1z, annotation, decode, field, profile_keys, text};
 use crate::sync::fake::{Fake, grant};
 use crate::sync::{Bench, TENANT};
-use file::{C1z, decode, text};
 
 #[tokio::test]
 async fn the_container_is_one_modest_frame_around_a_plain_database() {
@@ -77,7 +74,7 @@ async fn the_schema_is_the_formats() {
         .unwrap();
     let statements = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
     let ddl: String = statements.map(|sql| sql.unwrap() + ";\n").collect();
-    assert_eq!(ddl, include_str!("../../golden/c1z_schema.sql"));
+    assert_eq!(ddl, include_str!("../golden/c1z_schema.sql"));
 }
 
 #[tokio::test]
@@ -138,10 +135,8 @@ async fn every_object_has_its_columns_and_its_whole_message() {
         c1z.text("v1_resource_types", "license", "display_name"),
         "LICENSE"
     );
-    assert_eq!(
-        c1z.text("v1_resource_types", "group", "annotations.type_url"),
-        "type.googleapis.com/c1.connector.v2.SkipEntitlements"
-    );
+    let group = c1z.message("v1_resource_types", "group");
+    assert!(annotation(&group, "SkipEntitlements").is_some());
     assert_eq!(c1z.text("v1_resources", "role:2", "display_name"), "The role 2");
     assert_eq!(
         c1z.text("v1_entitlements", "role:2:member", "resource.id.resource"),
@@ -167,20 +162,7 @@ async fn every_object_has_its_columns_and_its_whole_message() {
 async fn profiles_are_stored_in_one_order() {
     let bench = Bench::new();
     bench.sync(&Arc::new(Fake::tenant())).await.unwrap();
-    let user = bench.read().message("v1_resources", "user:3");
-    let profile = user.get_field_by_name("profile").unwrap();
-    let fields = profile
-        .as_message()
-        .unwrap()
-        .get_field_by_name("fields")
-        .unwrap()
-        .into_owned();
-    let names: Vec<String> = fields
-        .as_list()
-        .unwrap()
-        .iter()
-        .map(|entry| text(entry.as_message().unwrap(), "key"))
-        .collect();
+    let names = profile_keys(&bench.read().data("v1_resources", "user:3"));
     assert_eq!(
         names,
         ["account_class", "alpha", "department", "login", "middle", "zeta"]
@@ -265,17 +247,18 @@ async fn an_expandable_grant_is_split() {
     }
     bench.sync(&Arc::new(fake)).await.unwrap();
     let c1z = bench.read();
+    let type_url = |any: &Value| text(any.as_message().unwrap(), "type_url");
     let stored = |user: u32| -> (Option<Vec<u8>>, i64) {
         let sql = "select expansion, needs_expansion from v1_grants where external_id = ?1";
         let id = format!("role:1:member:user:{user}");
         let message = c1z.message("v1_grants", &id);
-        let annotations = message.get_field_by_name("annotations").unwrap();
+        let left = field(&message, "annotations");
+        let left: Vec<String> = left.as_list().unwrap().iter().map(type_url).collect();
         assert_eq!(
-            annotations.as_list().unwrap().len(),
-            1,
+            left,
+            ["type.googleapis.com/c1.connector.v2.GrantMetadata"],
             "only the other annotation is left in the data"
         );
-        assert!(text(&message, "annotations.type_url").ends_with("GrantMetadata"));
         c1z.sql
             .query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?)))
             .unwrap()
@@ -283,16 +266,8 @@ async fn an_expandable_grant_is_split() {
     let (expansion, needs) = stored(1);
     let expansion = decode("GrantExpandable", &expansion.unwrap());
     assert_eq!(needs, 1);
-    assert_eq!(
-        expansion
-            .get_field_by_name("entitlement_ids")
-            .unwrap()
-            .as_list()
-            .unwrap()
-            .len(),
-        2
-    );
-    assert_eq!(text(&expansion, "shallow"), "Bool(true)");
+    assert_eq!(field(&expansion, "entitlement_ids").as_list().unwrap().len(), 2);
+    assert_eq!(field(&expansion, "shallow"), Value::Bool(true));
     assert_eq!(stored(2), (None, 0));
     assert_eq!(stored(3), (None, 0));
 }
