@@ -17,6 +17,9 @@ const PAGE: u64 = 50;
 /// A range, or the rest of one, is worth a reader of its own from this many rows on.
 const WORTH: u64 = 4 * PAGE;
 
+/// So many pages must have come for each split beyond the ranges of the start.
+const PAGES_PER_SPLIT: usize = 8;
+
 /// Where a split falls: after an even split brought nothing, the ids crowd at the low end, so the next one is low.
 const EVEN: u32 = 1;
 const LOW: u32 = 4;
@@ -53,6 +56,8 @@ pub(crate) struct Ranges {
     list: Vec<Range>,
     /// Highest id known at the start; 0 if the tenant does not tell.
     highest: u64,
+    /// Pages taken so far.
+    pages: usize,
 }
 
 /// A range to read: from the start of the range upwards.
@@ -108,7 +113,11 @@ impl Ranges {
                 state: State::Waiting,
             })
             .collect();
-        Self { list, highest }
+        Self {
+            list,
+            highest,
+            pages: 0,
+        }
     }
 
     /// Lower ends of the ranges, ascending; for whoever follows the pass.
@@ -138,7 +147,8 @@ impl Ranges {
             .iter()
             .copied()
             .filter(|number| self.is_known(&self.list[*number]));
-        let Some(victim) = known.max_by_key(|number| self.rows_left(&self.list[*number])) else {
+        let victim = known.max_by_key(|number| self.rows_left(&self.list[*number]));
+        let Some(victim) = victim.filter(|_| self.may_split()) else {
             return if candidates.is_empty() {
                 Next::Nothing
             } else {
@@ -177,6 +187,7 @@ impl Ranges {
         let upto = self.list[range].upto;
         let keep = upto.map_or(ids.len(), |upto| ids.partition_point(|id| *id <= upto));
         let next = next.filter(|next| upto.is_none_or(|upto| *next < upto));
+        self.pages += 1;
         let this = &mut self.list[range];
         this.rows += keep as u64;
         if let (Some(first), Some(last)) = (ids.first(), ids.last()) {
@@ -187,6 +198,11 @@ impl Ranges {
             None => self.finish(range),
         }
         Ok(Taken { keep, next })
+    }
+
+    /// Every split may cost a request, so a small tenant is split less often than a large one.
+    fn may_split(&self) -> bool {
+        self.list.len() < MAX_RANGES / 2 + self.pages / PAGES_PER_SPLIT
     }
 
     fn finish(&mut self, range: usize) {
