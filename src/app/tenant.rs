@@ -92,8 +92,7 @@ async fn reach(target: &Target) -> Result<Reached, Fault> {
 
 /// The state of this tenant. Reading works without any; what is lost then is said.
 fn open_state(settings: &TenantSettings, key: &str) -> Result<Option<State>, Fault> {
-    const WITHOUT: &str =
-        "no state directory: sizes are compared with the previous file only; set --state-dir to keep them";
+    const WITHOUT: &str = "no state directory: only the previous file of a sync keeps sizes between runs; set --state-dir to keep them";
     match &settings.state_dir {
         StateDir::Named(dir) => State::open(dir, key).map(Some),
         StateDir::PerUser(dir) => match State::open(dir, key) {
