@@ -34,8 +34,10 @@ pub enum FaultKind {
     Unavailable,
     /// Coupa accepted a change and did not make it.
     Unchanged,
-    /// We will not do this: policy, guard or switched off.
+    /// We will not do this: guard or switched off.
     Refused,
+    /// A policy speaks against this change; a person may decide otherwise where a setting exists.
+    Declined,
     /// This connector does not offer the operation.
     Unsupported,
     /// What Coupa (or a file) says contradicts itself or cannot be understood; trying again will not help.
@@ -141,6 +143,7 @@ impl Fault {
             | FaultKind::Conflict
             | FaultKind::Unchanged
             | FaultKind::Refused
+            | FaultKind::Declined
             | FaultKind::Unsupported
             | FaultKind::Corrupt
             | FaultKind::Cancelled

@@ -16,6 +16,9 @@ pub enum IdError {
     /// Not lower-case letters, digits and dashes.
     #[error("not a license name: expected lower-case letters, digits and dashes")]
     NotALicenseName,
+    /// Not letters, digits, `-`, `_`, `.` and `:`.
+    #[error("not a request id: expected at most 128 letters, digits, '-', '_', '.' and ':'")]
+    NotARequestId,
 }
 
 macro_rules! coupa_id {

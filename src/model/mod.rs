@@ -4,6 +4,8 @@
 
 pub mod access;
 pub mod baseline;
+pub mod change;
 pub mod fault;
 pub mod id;
+pub mod journal;
 pub mod tenant;

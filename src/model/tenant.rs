@@ -103,6 +103,8 @@ pub struct User {
     pub authentication_method: Option<Box<str>>,
     /// `created-at`
     pub created_at: Option<Timestamp>,
+    /// `updated-at`; told only by reads of one user
+    pub updated_at: Option<Timestamp>,
     /// What the user holds.
     pub access: Access,
 }

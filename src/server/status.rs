@@ -37,7 +37,7 @@ const fn code(kind: &FaultKind) -> Code {
         // Not AlreadyExists: that reads like an idempotent success.
         FaultKind::Conflict => Code::Aborted,
         FaultKind::RateLimited { .. } | FaultKind::Unavailable => Code::Unavailable,
-        FaultKind::Unchanged | FaultKind::Refused => Code::FailedPrecondition,
+        FaultKind::Unchanged | FaultKind::Refused | FaultKind::Declined => Code::FailedPrecondition,
         FaultKind::Unsupported => Code::Unimplemented,
         FaultKind::Corrupt => Code::DataLoss,
         FaultKind::Cancelled => Code::Cancelled,
@@ -79,6 +79,7 @@ mod tests {
             (FaultKind::Unavailable, Code::Unavailable),
             (FaultKind::Unchanged, Code::FailedPrecondition),
             (FaultKind::Refused, Code::FailedPrecondition),
+            (FaultKind::Declined, Code::FailedPrecondition),
             (FaultKind::Unsupported, Code::Unimplemented),
             (FaultKind::Corrupt, Code::DataLoss),
             (FaultKind::Cancelled, Code::Cancelled),

@@ -250,6 +250,7 @@ fn random_user(id: u64, rng: &mut fastrand::Rng) -> User {
         sso_identifier: None,
         authentication_method: Some("saml".into()),
         created_at: None,
+        updated_at: None,
         access: Access::new(roles, groups, licenses),
     }
 }

@@ -113,6 +113,7 @@ impl UserRow {
             created_at: take(Plain::CreatedAt)
                 .map(|text| timestamp(&text).ok_or(Plain::CreatedAt.name()))
                 .transpose()?,
+            updated_at: None,
             access,
         })
     }

@@ -90,6 +90,7 @@ impl Memory {
             sso_identifier: Some(self.text("sso")),
             authentication_method: Some("saml".into()),
             created_at: Some(Timestamp::UNIX_EPOCH),
+            updated_at: None,
             access: Access::new(roles, groups, licenses),
         }
     }
