@@ -1,0 +1,284 @@
+//! Kill -9 around every request of a change, and at moments drawn by lot: after the next start nothing is lost that nobody asked for, no entry
+//! stays open, and asked again the answer is true.
+
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use baton_coupa::model::access::Item;
+use baton_coupa::model::journal::{Journal as _, Which};
+use baton_coupa::sandbox::{
+    ListWrite, ListWrites, Matching, MembershipDelete, PausePoint, Readings, Running, SandboxConfig, TruthUser,
+};
+use baton_coupa::state::State;
+use tempfile::TempDir;
+
+use super::house::{LICENSE, group, holds, license, role, same_access, with};
+use crate::support::program::{output, program_for, stderr};
+use crate::support::tenant;
+
+/// A tenant, a file of it, and a state directory that outlives the processes.
+struct Scene {
+    sandbox: Running,
+    folder: TempDir,
+    readings: Readings,
+}
+
+/// One change of one user, as arguments of the program.
+struct Deed {
+    user: TruthUser,
+    item: Item,
+    held: bool,
+}
+
+impl Deed {
+    fn arguments(&self) -> Vec<String> {
+        let entitlement = match &self.item {
+            Item::Role(id) => format!("role:{id}:member"),
+            Item::Group(id) => format!("group:{id}:member"),
+            Item::License(name) => format!("license:{name}:assigned"),
+        };
+        let words = if self.held {
+            vec![
+                "--grant-entitlement".to_owned(),
+                entitlement,
+                "--grant-principal".to_owned(),
+                self.user.id.to_string(),
+                "--grant-principal-type".to_owned(),
+                "user".to_owned(),
+            ]
+        } else {
+            vec!["--revoke-grant".to_owned(), format!("{entitlement}:user:{}", self.user.id)]
+        };
+        words
+    }
+
+    fn wanted(&self) -> TruthUser {
+        with(&self.user, &self.item, self.held)
+    }
+}
+
+impl Scene {
+    async fn with(readings: Readings) -> Self {
+        let sandbox = tenant::start(SandboxConfig {
+            users: 160,
+            groups: 16,
+            roles: 12,
+            readings: readings.clone(),
+            ..SandboxConfig::default()
+        })
+        .await;
+        let scene = Self { sandbox, folder: TempDir::new().unwrap(), readings };
+        scene.succeeds(&[]).await;
+        scene
+    }
+
+    fn spawn(&self, words: &[String]) -> Child {
+        let mut command = program_for(&self.sandbox, &self.folder);
+        command
+            .env("BATON_COUPA_REQUESTS_PER_SECOND", "1000")
+            .args(words)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.spawn().unwrap()
+    }
+
+    async fn succeeds(&self, words: &[String]) {
+        let mut command = program_for(&self.sandbox, &self.folder);
+        command.env("BATON_COUPA_REQUESTS_PER_SECOND", "1000").args(words);
+        let output = output(command).await;
+        assert!(output.status.success(), "{words:?}: {}", stderr(&output));
+    }
+
+    fn user(&self, id: u64) -> TruthUser {
+        self.sandbox.truth().users.into_iter().find(|user| user.id == id).unwrap()
+    }
+
+    fn open_entries(&self) -> usize {
+        let state = self.folder.path().join("state");
+        let host = std::fs::read_dir(&state).unwrap().next().unwrap().unwrap().file_name();
+        let state = State::open(&state, host.to_str().unwrap(), self.sandbox.client_id()).unwrap();
+        state.entries(Which::Open).unwrap().len()
+    }
+
+    /// People whom no policy protects and who were in the file with what they hold.
+    fn people(&self) -> Vec<TruthUser> {
+        let truth = self.sandbox.truth();
+        let plain = |id: &u64| truth.roles.iter().any(|role| role.id == *id && !role.omnipotent);
+        let in_use = |id: &u64| truth.groups.iter().any(|group| group.id == *id && group.active);
+        let fit = |user: &TruthUser| {
+            user.active
+                && user.class == baton_coupa::sandbox::TruthClass::Internal
+                && user.roles.len() >= 2
+                && user.roles.iter().all(plain)
+                && !user.groups.is_empty()
+                && user.groups.iter().all(in_use)
+        };
+        truth.users.iter().filter(|user| fit(user)).cloned().collect()
+    }
+
+    fn deed(&self, kind: Kind, user: TruthUser) -> Option<Deed> {
+        let truth = self.sandbox.truth();
+        let (item, held) = match kind {
+            Kind::GrantRole => {
+                let free = |id: u64| !user.roles.contains(&id);
+                let found = truth.roles.iter().find(|role| {
+                    !role.omnipotent && !role.name.starts_with("CSP") && role.name != "Supplier" && free(role.id)
+                });
+                (role(found?.id), true)
+            }
+            Kind::RevokeRole => (role(user.roles[0]), false),
+            Kind::GrantGroup => {
+                let free = |id: u64| !user.groups.contains(&id);
+                (group(truth.groups.iter().find(|group| group.active && free(group.id))?.id), true)
+            }
+            Kind::RevokeGroup => (group(user.groups[0]), false),
+            Kind::GrantLicense => (license(LICENSE), true),
+            Kind::RevokeLicense => (license("purchasing-user"), false),
+        };
+        (holds(&user, &item) != held).then_some(Deed { user, item, held })
+    }
+
+    /// What must hold after a kill, whenever it came.
+    async fn settle(&self, deed: &Deed, case: &str) {
+        let recover = ["journal", "recover"].map(str::to_owned);
+        self.succeeds(&recover).await;
+        assert_eq!(self.open_entries(), 0, "{case}: left open");
+        let now = self.user(deed.user.id);
+        assert!(
+            same_access(&now, &deed.user) || same_access(&now, &deed.wanted()),
+            "{case}: {:?} became {now:?}",
+            deed.user
+        );
+        self.succeeds(&deed.arguments()).await;
+        assert!(same_access(&self.user(deed.user.id), &deed.wanted()), "{case}: repeated");
+        assert_eq!(self.open_entries(), 0, "{case}: repeated");
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    GrantRole,
+    RevokeRole,
+    GrantGroup,
+    RevokeGroup,
+    GrantLicense,
+    RevokeLicense,
+}
+
+const KINDS: [Kind; 6] = [
+    Kind::GrantRole,
+    Kind::RevokeRole,
+    Kind::GrantGroup,
+    Kind::RevokeGroup,
+    Kind::GrantLicense,
+    Kind::RevokeLicense,
+];
+
+/// Kills the program before and after each request that concerns the user.
+async fn at_every_request(readings: Readings, kind: Kind) {
+    let scene = Scene::with(readings).await;
+    let mut deeds = scene.people().into_iter().filter_map(|user| scene.deed(kind, user)).collect::<Vec<_>>().into_iter();
+    let first = deeds.next().unwrap();
+    scene.sandbox.clear_log();
+    scene.succeeds(&first.arguments()).await;
+    let log = scene.sandbox.log();
+    let begin = log.iter().position(|entry| entry.path == format!("/api/users/{}", first.user.id)).unwrap();
+    for nth in begin + 1..=log.len() {
+        for after in [false, true] {
+            let deed = deeds.next().expect("too few people");
+            let case = format!("{kind:?}, {:?}, killed at request {nth} of {}, after its effect: {after}", scene.readings.list_write, log.len());
+            let on = Matching { nth: nth as u64, ..Matching::default() };
+            scene.sandbox.pause(if after { PausePoint::After(on) } else { PausePoint::Before(on) });
+            let mut child = scene.spawn(&deed.arguments());
+            scene.sandbox.held().await;
+            child.kill().unwrap();
+            child.wait().unwrap();
+            scene.sandbox.released().await;
+            scene.settle(&deed, &case).await;
+        }
+    }
+}
+
+fn adds() -> Readings {
+    Readings::default()
+}
+
+/// Groups have to be cleared and set too.
+fn without_membership_calls() -> Readings {
+    Readings { membership_delete: MembershipDelete::Absent, ..Readings::default() }
+}
+
+fn replaces() -> Readings {
+    Readings {
+        list_write: ListWrites { roles: ListWrite::Replace, user_groups: ListWrite::Replace },
+        ..Readings::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crash_in_the_grant_of_a_role() {
+    at_every_request(adds(), Kind::GrantRole).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crash_in_the_revoke_of_a_role_where_lists_are_added_to() {
+    at_every_request(adds(), Kind::RevokeRole).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crash_in_the_revoke_of_a_role_where_lists_are_replaced() {
+    at_every_request(replaces(), Kind::RevokeRole).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crash_in_the_grant_of_a_group() {
+    at_every_request(adds(), Kind::GrantGroup).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crash_in_the_revoke_of_a_group() {
+    at_every_request(adds(), Kind::RevokeGroup).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crash_in_the_revoke_of_a_group_without_membership_calls() {
+    at_every_request(without_membership_calls(), Kind::RevokeGroup).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crash_in_the_grant_of_a_license() {
+    at_every_request(adds(), Kind::GrantLicense).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crash_in_the_revoke_of_a_license() {
+    at_every_request(adds(), Kind::RevokeLicense).await;
+}
+
+/// Kill points drawn by lot: `BATON_TEST_KILLS` says how many (500 in the long form), 12 if it is not set.
+#[tokio::test(flavor = "multi_thread")]
+async fn crash_at_moments_drawn_by_lot() {
+    let kills: usize = std::env::var("BATON_TEST_KILLS").map_or(12, |text| text.parse().unwrap());
+    let seed: u64 = std::env::var("BATON_TEST_SEED").map_or(7, |text| text.parse().unwrap());
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let mut left = kills;
+    while left > 0 {
+        let readings = [adds(), replaces(), without_membership_calls()];
+        let scene = Scene::with(readings[dice.usize(..3)].clone()).await;
+        for user in scene.people() {
+            if left == 0 {
+                break;
+            }
+            let Some(deed) = scene.deed(KINDS[dice.usize(..KINDS.len())], user) else { continue };
+            left -= 1;
+            let wait = Duration::from_micros(dice.u64(..400_000));
+            let case = format!("seed {seed}, {left} left: {:?} of user {}, killed after {wait:?}", deed.item, deed.user.id);
+            let mut child = scene.spawn(&deed.arguments());
+            tokio::time::sleep(wait).await;
+            // Fails where the program has ended already, which is a kill point too.
+            let _ = child.kill();
+            child.wait().unwrap();
+            scene.settle(&deed, &case).await;
+        }
+    }
+}

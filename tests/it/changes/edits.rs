@@ -1,0 +1,140 @@
+//! Somebody else edits the same user between any two of our calls: the edit is kept or, in the one window that Coupa leaves, on record.
+
+use baton_coupa::model::access::Item;
+use baton_coupa::model::change::Effect;
+use baton_coupa::model::journal::Stage;
+use baton_coupa::sandbox::{
+    Edit, Faults, ListWrite, ListWrites, Matching, MembershipDelete, Readings, RequestKind, ScriptedEdit, TruthUser,
+    UserChange, When, WriteClass,
+};
+
+use super::house::{House, group, holds, role, with};
+
+/// What somebody else does meanwhile.
+#[derive(Debug, Clone, Copy)]
+enum Foreign {
+    Adds,
+    Removes,
+}
+
+/// Which of our requests saw the list last before a write that carries it whole, and which wrote it.
+fn windows(house: &House) -> Vec<(usize, usize)> {
+    let log = house.sandbox.log();
+    let mut windows = Vec::new();
+    let mut read = None;
+    for (n, entry) in log.iter().enumerate() {
+        match entry.write {
+            Some(WriteClass::SetList | WriteClass::Clear) => windows.extend(read.map(|read| (read, n))),
+            Some(_) => {}
+            None if entry.kind != RequestKind::Token => read = Some(n),
+            None => {}
+        }
+    }
+    windows
+}
+
+async fn meet(house: &House, before: &TruthUser, ours: &Item, grant: bool, nth: u64, when: When, foreign: Foreign, theirs: u64) -> bool {
+    let list_of_groups = matches!(ours, Item::Group(_));
+    let change = match (foreign, list_of_groups) {
+        (Foreign::Adds, false) => UserChange::AddRole(theirs),
+        (Foreign::Removes, false) => UserChange::RemoveRole(theirs),
+        (Foreign::Adds, true) => UserChange::AddGroup(theirs),
+        (Foreign::Removes, true) => UserChange::RemoveGroup(theirs),
+    };
+    house.sandbox.clear_log();
+    house.sandbox.set_faults(Faults {
+        edits: vec![ScriptedEdit {
+            on: Matching { nth, ..Matching::default() },
+            when,
+            edit: Edit { user: before.id, change },
+        }],
+        ..Faults::default()
+    });
+    let outcome = if grant { house.grant(before.id, ours).await } else { house.revoke(before.id, ours).await };
+    house.sandbox.set_faults(Faults::default());
+    let now = house.user(before.id);
+    let case = format!("{ours:?} granted {grant}, somebody {foreign:?} {theirs} {when:?} request {nth} of user {}", before.id);
+    let struck = house.sandbox.log().len() as u64 >= nth;
+    let at = usize::try_from(nth).unwrap() - 1;
+    // The window: from the answer of the last read to the effect of the write.
+    let in_window = windows(house).iter().any(|(read, write)| match when {
+        When::Before => *read < at && at <= *write,
+        When::After => *read <= at && at < *write,
+    });
+    let mine = with(before, ours, grant);
+    let theirs_item = if list_of_groups { group(theirs) } else { role(theirs) };
+    let both = with(&mine, &theirs_item, matches!(foreign, Foreign::Adds));
+    match outcome {
+        Ok(done) => {
+            assert!(holds(&now, ours) == grant, "{case}: claims success");
+            assert_ne!(done.effect, Effect::Existed);
+            let kept = now.roles == both.roles && now.groups == both.groups;
+            if struck && !kept {
+                assert!(in_window, "{case}: the edit is lost outside of the window: {now:?}");
+                // Nothing but their item may differ.
+                assert!(now.roles == mine.roles && now.groups == mine.groups, "{case}: {now:?}");
+                if let Stage::Closed(closing) = house.last_entry().stage {
+                    assert!(closing.window_ms.is_some(), "{case}: the window is on record");
+                }
+            }
+        }
+        Err(fault) => {
+            let untouched = with(before, &theirs_item, matches!(foreign, Foreign::Adds));
+            let kept = now.roles == untouched.roles && now.groups == untouched.groups;
+            assert!(!struck || kept || in_window, "{case}: {fault:?}: {now:?}");
+        }
+    }
+    house.heal().await;
+    assert!(house.open_entries().is_empty(), "{case}");
+    struck
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_by_somebody_else_between_any_two_calls_is_kept_or_on_record() {
+    for write in [ListWrite::Add, ListWrite::Replace] {
+        for delete in [MembershipDelete::Works, MembershipDelete::Absent] {
+            let readings = Readings {
+                list_write: ListWrites { roles: write, user_groups: write },
+                membership_delete: delete,
+                ..Readings::default()
+            };
+            let house = House::with(readings, 600).await;
+            let mut people = house.people().into_iter().filter(|user| user.roles.len() >= 3 && user.groups.len() >= 2);
+            for of_groups in [false, true] {
+                for grant in [true, false] {
+                    for foreign in [Foreign::Adds, Foreign::Removes] {
+                        for when in [When::Before, When::After] {
+                            for nth in 1.. {
+                                let Some(before) = people.next() else { panic!("too few people") };
+                                let held = if of_groups { &before.groups } else { &before.roles };
+                                let ours = match (of_groups, grant) {
+                                    (false, true) => house.other_role(&before),
+                                    (true, true) => house.other_group(&before),
+                                    (false, false) => role(held[0]),
+                                    (true, false) => group(held[0]),
+                                };
+                                let theirs = match foreign {
+                                    Foreign::Removes => *held.last().unwrap(),
+                                    Foreign::Adds => another(&house, &before, &ours, of_groups),
+                                };
+                                if !meet(&house, &before, &ours, grant, nth, when, foreign, theirs).await {
+                                    break;
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Something the user does not hold and that we do not grant.
+fn another(house: &House, user: &TruthUser, ours: &Item, of_groups: bool) -> u64 {
+    let with_ours = with(user, ours, true);
+    match if of_groups { house.other_group(&with_ours) } else { house.other_role(&with_ours) } {
+        Item::Role(id) => id.get(),
+        Item::Group(id) => id.get(),
+        Item::License(_) => unreachable!("a list item"),
+    }
+}

@@ -1,0 +1,90 @@
+//! Every uncertain reading of Coupa's documents: a grant and a revoke of each kind end as wanted and nothing else moves.
+
+use baton_coupa::model::access::Item;
+use baton_coupa::model::change::Effect;
+use baton_coupa::sandbox::{
+    ClearEffect, ClearedRoles, ListWrite, ListWrites, MembershipDelete, Readings, Visibility, WriteReply,
+};
+
+use super::house::{House, LICENSE, group, holds, license, role, same_access, with};
+
+/// All readings that concern how lists are written, combined where they meet.
+pub fn list_readings() -> Vec<(String, Readings)> {
+    let mut all = Vec::new();
+    for write in [ListWrite::Add, ListWrite::Replace] {
+        for (null, brackets) in [
+            (ClearEffect::Clears, ClearEffect::Ignored),
+            (ClearEffect::Ignored, ClearEffect::Clears),
+            (ClearEffect::Rejected, ClearEffect::Clears),
+            (ClearEffect::Clears, ClearEffect::Rejected),
+        ] {
+            for delete in [
+                MembershipDelete::Works,
+                MembershipDelete::Absent,
+                MembershipDelete::MethodNotAllowed,
+                MembershipDelete::Ignored,
+            ] {
+                let readings = Readings {
+                    list_write: ListWrites {
+                        roles: write,
+                        user_groups: write,
+                    },
+                    clear_null: null,
+                    clear_brackets: brackets,
+                    membership_delete: delete,
+                    ..Readings::default()
+                };
+                all.push((format!("{write:?}, null {null:?}, [] {brackets:?}, delete {delete:?}"), readings));
+            }
+        }
+    }
+    for reply in [WriteReply::WithoutLists, WriteReply::IdsOnly, WriteReply::EmptyBody] {
+        all.push((format!("reply {reply:?}"), Readings { write_reply: reply, ..Readings::default() }));
+    }
+    for delay_reads in [1, 3] {
+        let visibility = Visibility { delay_reads, ..Visibility::default() };
+        all.push((format!("visible after {delay_reads} reads"), Readings { visibility, ..Readings::default() }));
+    }
+    all.push((
+        "a cleared user gets a role".to_owned(),
+        Readings { cleared_roles: ClearedRoles::UserRole, ..Readings::default() },
+    ));
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_reading_grants_and_revokes_and_moves_nothing_else() {
+    for (name, readings) in list_readings() {
+        let house = House::with(readings.clone(), 60).await;
+        let before = house.people().remove(0);
+        let items: [Item; 5] = [
+            house.other_role(&before),
+            house.other_group(&before),
+            role(before.roles[0]),
+            group(before.groups[0]),
+            license(LICENSE),
+        ];
+        for item in items {
+            let held = holds(&before, &item);
+            let there_and_back = [!held, held];
+            for wanted in there_and_back {
+                let outcome = if wanted {
+                    house.grant(before.id, &item).await
+                } else {
+                    house.revoke(before.id, &item).await
+                };
+                let outcome = outcome.unwrap_or_else(|fault| panic!("{name}: {item:?} to {wanted}: {fault:?}"));
+                assert_eq!(outcome.effect, Effect::Made, "{name}: {item:?} to {wanted}");
+                let mut now = house.user(before.id);
+                if readings.cleared_roles == ClearedRoles::UserRole {
+                    // What Coupa itself adds is kept and reported, never taken away.
+                    now.roles.retain(|id| before.roles.contains(id) || role(*id) == item);
+                }
+                assert!(same_access(&now, &with(&before, &item, wanted)), "{name}: {item:?} to {wanted}");
+                let again = if wanted { house.grant(before.id, &item).await } else { house.revoke(before.id, &item).await };
+                assert_eq!(again.unwrap().effect, Effect::AlreadySo, "{name}: {item:?} to {wanted}");
+            }
+        }
+        assert!(house.open_entries().is_empty(), "{name}");
+    }
+}
