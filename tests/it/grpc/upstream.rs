@@ -159,6 +159,7 @@ fn client(base_url: &str, id: &str, secret: &str, request: Duration) -> Coupa {
         first_wait: Duration::from_millis(10),
         longest_wait: Duration::from_secs(1),
         patience: Duration::from_millis(200),
+        fresh: Duration::from_secs(1),
         token_lag: Duration::from_secs(1),
     };
     Coupa::new(config).unwrap()
