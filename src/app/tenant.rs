@@ -11,6 +11,7 @@ use crate::config::{Shrink, StateDir, Target, TenantSettings};
 use crate::connector::{Connector, ConnectorConfig};
 use crate::coupa::{Coupa, CoupaConfig, Endpoint};
 use crate::model::fault::Fault;
+use crate::model::journal::Journal;
 use crate::snapshot::{OnShrink, SnapshotConfig};
 use crate::state::State;
 
@@ -55,8 +56,9 @@ pub(super) async fn compose(
     }
     let state = open_state(settings, &key, &config.client_id)?.map(Arc::new);
     let coupa = Arc::new(Coupa::new(config)?);
+    let journal = state.clone().map(|state| state as Arc<dyn Journal>);
     let baselines = KeptBaselines::new(state, previous(&key));
-    let connector = Connector::new(coupa, Arc::new(baselines), connector_config(settings));
+    let connector = Connector::new(coupa, Arc::new(baselines), journal, connector_config(settings));
     Ok(Composed {
         connector: Arc::new(connector),
         key,
