@@ -30,6 +30,7 @@ use self::page::{Budget, Listing, Token, fill};
 use crate::model::access::Item;
 use crate::model::baseline::Baselines;
 use crate::model::fault::{Fault, FaultKind};
+use crate::model::journal::Journal;
 use crate::model::tenant::{Tenant, Usage};
 use crate::proto::connector as c1;
 use crate::snapshot::{SnapshotConfig, SnapshotReport, Snapshots, Waited};
@@ -71,10 +72,15 @@ pub struct Connector {
     reason = "every read of the protocol has one shape for its callers"
 )]
 impl Connector {
-    /// A connector over `tenant`.
-    pub fn new(tenant: Arc<dyn Tenant>, baselines: Arc<dyn Baselines>, config: ConnectorConfig) -> Self {
+    /// A connector over `tenant`. `journal` is that of the changes made to it, by whichever process; `None`: there are none.
+    pub fn new(
+        tenant: Arc<dyn Tenant>,
+        baselines: Arc<dyn Baselines>,
+        journal: Option<Arc<dyn Journal>>,
+        config: ConnectorConfig,
+    ) -> Self {
         Self {
-            snapshots: Snapshots::new(Arc::clone(&tenant), baselines, config.snapshot),
+            snapshots: Snapshots::new(Arc::clone(&tenant), baselines, journal, config.snapshot),
             tenant,
             wait: config.wait,
         }

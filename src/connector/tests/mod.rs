@@ -43,6 +43,7 @@ fn connector(tenant: &Arc<FakeTenant>) -> Connector {
     Connector::new(
         Arc::new(Handle(Arc::clone(tenant))),
         Arc::new(Memory::default()),
+        None,
         config(),
     )
 }
@@ -56,6 +57,7 @@ fn impatient(tenant: &Arc<FakeTenant>) -> Connector {
     Connector::new(
         Arc::new(Handle(Arc::clone(tenant))),
         Arc::new(Memory::default()),
+        None,
         config,
     )
 }
