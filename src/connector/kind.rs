@@ -112,7 +112,10 @@ impl Kind {
         let changes: &[c1::Capability] = match self {
             Self::Group | Self::License | Self::Role => &[c1::Capability::Provision],
             // Deleting is deactivating.
-            Self::User => &[c1::Capability::AccountProvisioning, c1::Capability::ResourceDelete],
+            Self::User => &[
+                c1::Capability::AccountProvisioning,
+                c1::Capability::ResourceDelete,
+            ],
         };
         let reads = [c1::Capability::Sync, c1::Capability::TargetedSync];
         reads.iter().chain(changes).map(|one| (*one).into()).collect()
@@ -259,9 +262,16 @@ mod tests {
                 assert!(capabilities.connector_capabilities.contains(one), "{one}");
             }
         }
-        let accounts = capabilities.credential_details.unwrap().capability_account_provisioning.unwrap();
+        let accounts = capabilities
+            .credential_details
+            .unwrap()
+            .capability_account_provisioning
+            .unwrap();
         let preferred = accounts.preferred_credential_option;
-        assert!(accounts.supported_credential_options.contains(&preferred), "a Go peer demands it");
+        assert!(
+            accounts.supported_credential_options.contains(&preferred),
+            "a Go peer demands it"
+        );
     }
 
     #[test]
@@ -280,6 +290,9 @@ mod tests {
             .map(|(name, _)| name.as_str())
             .collect();
         assert_eq!(needed, ["email", "first_name", "last_name", "login"]);
-        assert!(form.values().all(|field| field.field.is_some() && !field.description.is_empty()));
+        assert!(
+            form.values()
+                .all(|field| field.field.is_some() && !field.description.is_empty())
+        );
     }
 }

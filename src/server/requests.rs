@@ -101,7 +101,10 @@ impl Checked for c1::GrantManagerServiceGrantRequest {
         };
         entitlement("entitlement", asked)?;
         let principal = self.principal.as_ref();
-        resource_id("principal.id", principal.and_then(|principal| principal.id.as_ref()))
+        resource_id(
+            "principal.id",
+            principal.and_then(|principal| principal.id.as_ref()),
+        )
     }
 }
 
@@ -149,7 +152,9 @@ impl Checked for c1::InvokeActionRequest {
         if Duration::try_from(*wait).is_ok_and(within) {
             return Ok(());
         }
-        Err(Fault::invalid(format!("inline_wait is not between 0 s and {INLINE_WAIT} s")))
+        Err(Fault::invalid(format!(
+            "inline_wait is not between 0 s and {INLINE_WAIT} s"
+        )))
     }
 }
 

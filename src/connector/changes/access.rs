@@ -107,7 +107,10 @@ fn item_of(entitlement: Option<&c1::Entitlement>) -> Result<Option<Item>, Fault>
         "" => None,
         id => Some(item_of_id(id)?),
     };
-    let resource = entitlement.resource.as_ref().and_then(|resource| resource.id.as_ref());
+    let resource = entitlement
+        .resource
+        .as_ref()
+        .and_then(|resource| resource.id.as_ref());
     let by_resource = resource
         .map(|id| item_of_ids(&id.resource_type, &id.resource))
         .transpose()?;
@@ -118,7 +121,9 @@ fn item_of(entitlement: Option<&c1::Entitlement>) -> Result<Option<Item>, Fault>
 fn item_of_id(id: &str) -> Result<Item, Fault> {
     let parts: Vec<&str> = id.split(':').collect();
     let [kind, resource, given] = parts[..] else {
-        return Err(Fault::invalid("the id of the entitlement is not of the form type:resource:slug"));
+        return Err(Fault::invalid(
+            "the id of the entitlement is not of the form type:resource:slug",
+        ));
     };
     let item = item_of_ids(kind, resource)?;
     if given != slug(&item) {
@@ -157,9 +162,9 @@ fn user_of_ids(kind: &str, id: &str) -> Result<UserId, Fault> {
 /// What is said in two places, if the places agree.
 fn one<T: PartialEq>(what: &str, first: Option<T>, second: Option<T>) -> Result<Option<T>, Fault> {
     match (first, second) {
-        (Some(first), Some(second)) if first != second => {
-            Err(Fault::invalid(format!("the ids in the {what} contradict each other")))
-        }
+        (Some(first), Some(second)) if first != second => Err(Fault::invalid(format!(
+            "the ids in the {what} contradict each other"
+        ))),
         (Some(one), _) | (None, Some(one)) => Ok(Some(one)),
         (None, None) => Ok(None),
     }
@@ -201,7 +206,11 @@ mod tests {
             resource: Some(c1::Resource::default()),
             ..entitlement("group:9:member", None)
         };
-        assert_eq!(item_of(Some(&bare)).unwrap(), Some(group_item(9)), "a stub without id");
+        assert_eq!(
+            item_of(Some(&bare)).unwrap(),
+            Some(group_item(9)),
+            "a stub without id"
+        );
         assert_eq!(item_of(Some(&entitlement("", None))).unwrap(), None);
         assert_eq!(item_of(None).unwrap(), None);
     }
@@ -221,7 +230,11 @@ mod tests {
             assert_eq!(kind_of(item_of(Some(&entitlement(id, None)))), Some(kind), "{id}");
         }
         let other = entitlement("role:7:member", Some(&role_item(8)));
-        assert_eq!(kind_of(item_of(Some(&other))), Some(FaultKind::Invalid), "contradiction");
+        assert_eq!(
+            kind_of(item_of(Some(&other))),
+            Some(FaultKind::Invalid),
+            "contradiction"
+        );
     }
 
     #[test]

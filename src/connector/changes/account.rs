@@ -235,7 +235,9 @@ impl SignIn {
                 "authentication_method contradicts the credential option: it is not single sign-on",
             ));
         }
-        account.authentication_method.get_or_insert(AuthenticationMethod::Saml);
+        account
+            .authentication_method
+            .get_or_insert(AuthenticationMethod::Saml);
         if account.sso_identifier.is_none() {
             account.sso_identifier.clone_from(&account.login);
         }

@@ -65,9 +65,15 @@ impl Action {
 
     fn schema(self) -> c1::BatonActionSchema {
         let (title, description) = match self {
-            Self::DisableUser => ("Disable user", "Deactivates an account; nobody can sign in with it"),
+            Self::DisableUser => (
+                "Disable user",
+                "Deactivates an account; nobody can sign in with it",
+            ),
             Self::EnableUser => ("Enable user", "Activates an account"),
-            Self::UpdateUser => ("Update user", "Sets elements of an account; what is left out stays as it is"),
+            Self::UpdateUser => (
+                "Update user",
+                "Sets elements of an account; what is left out stays as it is",
+            ),
         };
         let mut arguments = vec![user_field()];
         let mut constraints = Vec::new();
@@ -147,7 +153,11 @@ impl Connector {
         let change = action.change(&request.args.clone().unwrap_or_default())?;
         let wait = patience(request.inline_wait.as_ref())?;
         let order = order.clone();
-        let work = async move { apply(&*tenant, &order, &change).await.map(|outcome| values(&outcome)) };
+        let work = async move {
+            apply(&*tenant, &order, &change)
+                .await
+                .map(|outcome| values(&outcome))
+        };
         let mut invocation = self.invocations.begin(action.name(), work)?;
         let (status, response) = told(invocation.ended(wait).await);
         Ok(c1::InvokeActionResponse {
@@ -199,7 +209,12 @@ fn return_types() -> Vec<config::Field> {
     let switch = || config::field::Field::BoolField(config::BoolField::default());
     let texts = config::field::Field::StringSliceField(config::StringSliceField::default());
     vec![
-        field("success", "Success", "Whether the account is as asked for", switch()),
+        field(
+            "success",
+            "Success",
+            "Whether the account is as asked for",
+            switch(),
+        ),
         field("changed", "Changed", "Whether it was not so before", switch()),
         field("findings", "Findings", "What a person should know", texts),
     ]

@@ -17,7 +17,12 @@ use crate::proto::config;
 pub(super) const USER: &str = "user_id";
 
 /// Spellings of the type of a resource: in the configuration's messages and in the connector's, plain and as protojson.
-const TYPE_KEYS: [&str; 4] = ["resource_type_id", "resource_type", "resourceTypeId", "resourceType"];
+const TYPE_KEYS: [&str; 4] = [
+    "resource_type_id",
+    "resource_type",
+    "resourceTypeId",
+    "resourceType",
+];
 
 /// Spellings of its id.
 const ID_KEYS: [&str; 3] = ["resource_id", "resource", "resourceId"];
@@ -81,12 +86,19 @@ fn spelled<'a>(fields: &'a Struct, keys: &[&str]) -> Result<&'a str, Fault> {
     let mut found: Option<&str> = None;
     for key in keys {
         let text = match fields.fields.get(*key) {
-            None | Some(Value { kind: None | Some(ValueKind::NullValue(_)) }) => continue,
-            Some(Value { kind: Some(ValueKind::StringValue(text)) }) => text.as_str(),
+            None
+            | Some(Value {
+                kind: None | Some(ValueKind::NullValue(_)),
+            }) => continue,
+            Some(Value {
+                kind: Some(ValueKind::StringValue(text)),
+            }) => text.as_str(),
             Some(_) => return Err(Fault::invalid(format!("{USER}.{key} is not a text"))),
         };
         if found.is_some_and(|earlier| earlier != text) {
-            return Err(Fault::invalid(format!("{USER}.{key} contradicts another spelling of it")));
+            return Err(Fault::invalid(format!(
+                "{USER}.{key} contradicts another spelling of it"
+            )));
         }
         found = Some(text);
     }
@@ -125,7 +137,11 @@ mod tests {
                 assert_eq!(read.unwrap().get(), 42, "{kind} {id}");
             }
         }
-        let both = object([("resource_type", "user"), ("resource_id", "42"), ("resource", "42")]);
+        let both = object([
+            ("resource_type", "user"),
+            ("resource_id", "42"),
+            ("resource", "42"),
+        ]);
         assert_eq!(only_user(&about(both)).unwrap().get(), 42);
     }
 
@@ -136,8 +152,14 @@ mod tests {
             (ValueKind::StringValue("42".to_owned()), "not a resource id"),
             (object([("resource_id", "42")]), "resource_type_id is missing"),
             (object([("resource_type_id", "user")]), "resource_id is missing"),
-            (object([("resource_type", "role"), ("resource", "42")]), "not the id of a user"),
-            (object([("resource_type", "user"), ("resource", "x")]), "not a Coupa id"),
+            (
+                object([("resource_type", "role"), ("resource", "42")]),
+                "not the id of a user",
+            ),
+            (
+                object([("resource_type", "user"), ("resource", "x")]),
+                "not a Coupa id",
+            ),
             (
                 object([("resource_type", "user"), ("resource", "1"), ("resource_id", "2")]),
                 "contradicts",

@@ -127,7 +127,9 @@ impl Element {
             Self::Department => "Name of the department, which must exist in Coupa",
             Self::DefaultLocale => "Language and region; some tenants need it for new accounts",
             Self::DefaultCurrency => "Code of the currency; some tenants need it for new accounts",
-            Self::CustomFields => "Custom fields of the tenant by their API names; the tenant can make them mandatory",
+            Self::CustomFields => {
+                "Custom fields of the tenant by their API names; the tenant can make them mandatory"
+            }
         }
     }
 
@@ -253,7 +255,8 @@ impl Element {
             return match blank {
                 Blank::Unsaid => Ok(()),
                 Blank::Refused => {
-                    Err(Fault::invalid(format!("{name} is blank")).advise("leave it out to keep what Coupa has"))
+                    Err(Fault::invalid(format!("{name} is blank"))
+                        .advise("leave it out to keep what Coupa has"))
                 }
             };
         }
@@ -288,7 +291,9 @@ impl Element {
             Shape::Word(_) | Shape::User | Shape::Map => return Ok(()),
         };
         if text.chars().count() as u64 > longest {
-            return Err(Fault::invalid(format!("{name} is longer than {longest} characters")));
+            return Err(Fault::invalid(format!(
+                "{name} is longer than {longest} characters"
+            )));
         }
         if self == Self::Email && !is_address(text) {
             return Err(Fault::invalid(format!("{name} is not an e-mail address")));
@@ -329,7 +334,9 @@ fn known(fields: &Struct, others: &[&str]) -> Result<(), Fault> {
 
 /// A name that a caller made up, as it may be told.
 pub(super) fn told(name: &str) -> String {
-    name[..name.floor_char_boundary(NAME_TOLD)].escape_debug().to_string()
+    name[..name.floor_char_boundary(NAME_TOLD)]
+        .escape_debug()
+        .to_string()
 }
 
 /// A text; `None` for null.
@@ -361,7 +368,9 @@ fn custom_fields(draft: &mut AccountDraft, value: &Value) -> Result<(), Fault> {
         if key.trim().is_empty() {
             return Err(Fault::invalid(format!("a name in {name} is blank")));
         }
-        if let Some(value) = custom_value(value).map_err(|fault| fault.context(format!("{name}.{}", told(key))))? {
+        if let Some(value) =
+            custom_value(value).map_err(|fault| fault.context(format!("{name}.{}", told(key))))?
+        {
             draft.custom.insert(key.as_str().into(), value);
         }
     }

@@ -57,7 +57,10 @@ impl Connector {
         request: &c1::CreateResourceRequest,
     ) -> Result<c1::CreateResourceResponse, Fault> {
         self.provisioning()?;
-        let id = request.resource.as_ref().and_then(|resource| resource.id.as_ref());
+        let id = request
+            .resource
+            .as_ref()
+            .and_then(|resource| resource.id.as_ref());
         let advice = match id.and_then(|id| Kind::parse(&id.resource_type)) {
             Some(Kind::User) => "accounts are made by CreateAccount",
             Some(Kind::Group | Kind::License | Kind::Role) | None => "set it up in Coupa",
@@ -71,7 +74,8 @@ impl Connector {
         _: &c1::RotateCredentialRequest,
     ) -> Result<c1::RotateCredentialResponse, Fault> {
         self.provisioning()?;
-        Err(unsupported("this connector sets no passwords").advise("people set theirs in Coupa or sign in by SSO"))
+        Err(unsupported("this connector sets no passwords")
+            .advise("people set theirs in Coupa or sign in by SSO"))
     }
 
     /// No secrets are issued.

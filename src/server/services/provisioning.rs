@@ -170,7 +170,10 @@ impl ActionService for Writer {
         &self,
         request: Request<c1::ListActionSchemasRequest>,
     ) -> Reply<c1::ListActionSchemasResponse> {
-        respond(&request, Ok(self.connector.list_action_schemas(request.get_ref())))
+        respond(
+            &request,
+            Ok(self.connector.list_action_schemas(request.get_ref())),
+        )
     }
 }
 
