@@ -296,7 +296,7 @@ async fn exists(fresh: &Fresh, item: &Item, token: &Token) -> Result<bool, Fault
 }
 
 /// One grant, as references: `entitlement:type:id`.
-fn grant(item: &Item, user: UserId) -> c1::Grant {
+pub(super) fn grant(item: &Item, user: UserId) -> c1::Grant {
     let entitlement = entitlement_id(item);
     let principal = resource_id(Kind::User, user);
     c1::Grant {

@@ -1,6 +1,7 @@
 //! The connector over a tenant in memory: what a syncer would read, compared with what the tenant holds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod changes;
 mod pages;
 mod refusals;
 mod walks;
