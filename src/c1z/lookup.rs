@@ -57,7 +57,8 @@ impl LastSync {
 
     /// The entitlement with that id.
     pub fn entitlement(&self, id: &str) -> Result<Option<c1::Entitlement>, Fault> {
-        let found = self.row::<c1::Entitlement, 2>("v1_entitlements", ["resource_type_id", "resource_id"], id)?;
+        let found =
+            self.row::<c1::Entitlement, 2>("v1_entitlements", ["resource_type_id", "resource_id"], id)?;
         Ok(found.map(|(mut entitlement, [kind, resource])| {
             id.clone_into(&mut entitlement.id);
             entitlement.resource.get_or_insert_with(|| stub(kind, resource));
@@ -310,7 +311,8 @@ mod tests {
 
     #[test]
     fn no_file_and_no_finished_sync_say_what_to_do() {
-        let (dir, path) = file("insert into v1_sync_runs values (null, 'open', '2026-01-01 00:00:00', null, '')");
+        let (dir, path) =
+            file("insert into v1_sync_runs values (null, 'open', '2026-01-01 00:00:00', null, '')");
         for path in [path, dir.path().join("none.c1z")] {
             let fault = open(&dir, &path).err().unwrap();
             assert_eq!(*fault.kind(), FaultKind::NotFound, "{fault}");
