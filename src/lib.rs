@@ -31,6 +31,8 @@ pub mod c1z;
 
 pub mod sync;
 
+pub mod oneshot;
+
 // The outside world for trials.
 pub mod sandbox;
 

@@ -5,7 +5,7 @@
 //! answer is told and the file asked instead; a file that does not answer ends the pass.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::c1z;
 use crate::model::baseline::{Baseline, Baselines};
@@ -23,12 +23,12 @@ pub(super) struct PreviousFile {
 pub(super) struct KeptBaselines {
     /// A server without a state directory is guarded between its own passes.
     here: Mutex<Option<Baseline>>,
-    state: Option<State>,
+    state: Option<Arc<State>>,
     previous: Option<PreviousFile>,
 }
 
 impl KeptBaselines {
-    pub(super) const fn new(state: Option<State>, previous: Option<PreviousFile>) -> Self {
+    pub(super) const fn new(state: Option<Arc<State>>, previous: Option<PreviousFile>) -> Self {
         Self {
             here: Mutex::new(None),
             state,

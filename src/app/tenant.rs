@@ -11,6 +11,7 @@ use crate::config::{Shrink, StateDir, Target, TenantSettings};
 use crate::connector::{Connector, ConnectorConfig};
 use crate::coupa::{Coupa, CoupaConfig, Endpoint};
 use crate::model::fault::Fault;
+use crate::model::journal::Journal;
 use crate::snapshot::{OnShrink, SnapshotConfig};
 use crate::state::State;
 
@@ -53,9 +54,11 @@ pub(super) async fn compose(
     if let Some(timeout) = settings.http_timeout {
         config.timeouts.request = timeout;
     }
+    let state = open_state(settings, &key, &config.client_id)?.map(Arc::new);
     let coupa = Arc::new(Coupa::new(config)?);
-    let baselines = KeptBaselines::new(open_state(settings, &key)?, previous(&key));
-    let connector = Connector::new(coupa, Arc::new(baselines), connector_config(settings));
+    let journal = state.clone().map(|state| state as Arc<dyn Journal>);
+    let baselines = KeptBaselines::new(state, previous(&key));
+    let connector = Connector::new(coupa, Arc::new(baselines), journal, connector_config(settings));
     Ok(Composed {
         connector: Arc::new(connector),
         key,
@@ -91,11 +94,11 @@ async fn reach(target: &Target) -> Result<Reached, Fault> {
 }
 
 /// The state of this tenant. Reading works without any; what is lost then is said.
-fn open_state(settings: &TenantSettings, key: &str) -> Result<Option<State>, Fault> {
+fn open_state(settings: &TenantSettings, key: &str, client_id: &str) -> Result<Option<State>, Fault> {
     const WITHOUT: &str = "no state directory: only the previous file of a sync keeps sizes between runs; set --state-dir to keep them";
     match &settings.state_dir {
-        StateDir::Named(dir) => State::open(dir, key).map(Some),
-        StateDir::PerUser(dir) => match State::open(dir, key) {
+        StateDir::Named(dir) => State::open(dir, key, client_id).map(Some),
+        StateDir::PerUser(dir) => match State::open(dir, key, client_id) {
             // Nobody asked for this place and nothing was ever kept there: a home that cannot be written to is no reason to stop.
             Err(fault) if !dir.exists() => {
                 tracing::warn!(error = ?fault, "{WITHOUT}");

@@ -12,18 +12,21 @@
 mod database;
 mod envelope;
 mod error;
+mod lookup;
 mod private;
 mod read;
 mod run;
 mod schema;
 mod scratch;
 mod target;
+mod unpacked;
 mod write;
 
 use std::path::PathBuf;
 
 use crate::model::fault::Fault;
 
+pub use lookup::LastSync;
 pub use read::baseline;
 pub use run::{RunKind, Stats};
 pub use write::{Dangling, Rows, Saved, StoredResource, Writer};

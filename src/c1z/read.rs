@@ -7,13 +7,11 @@ use std::path::Path;
 
 use prost::Message as _;
 use prost_types::value::Kind;
-use rusqlite::{Connection, OpenFlags};
-use tokio_util::sync::CancellationToken;
+use rusqlite::Connection;
 
 use super::error::existing;
 use super::run::{Token, parse_time};
-use super::scratch::Scratch;
-use super::{Settings, envelope, schema};
+use super::{Settings, schema, unpacked};
 use crate::model::access::ItemKind;
 use crate::model::baseline::{Baseline, Count};
 use crate::model::fault::Fault;
@@ -28,20 +26,14 @@ const ACCOUNT_CLASS: &str = "account_class";
 /// Users are counted by class, items by kind, each only where the run has that type. Holdings are not: a file holds the grants
 /// of the synced classes only, the guard counts those of every class.
 pub fn baseline(path: &Path, tenant: &str, settings: &Settings) -> Result<Option<Baseline>, Fault> {
-    let Some(packed) = envelope::open(path)? else {
+    let Some(unpacked) = unpacked::open(path, settings)? else {
         return Ok(None);
     };
-    let scratch = Scratch::new(&settings.temp_dir)?;
-    let (unpacked, mut file) = scratch.create("previous.db")?;
-    packed.unpack(&mut file, settings.limits, &CancellationToken::new())?;
-    read(&unpacked, tenant).map_err(|error| existing(path, error))
+    read(&unpacked.db, tenant).map_err(|error| existing(path, error))
 }
 
-fn read(database: &Path, tenant: &str) -> rusqlite::Result<Option<Baseline>> {
-    // Writable for the engine's sake only: a header that says WAL needs files beside it.
-    let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    db.execute_batch("pragma query_only = on; pragma trusted_schema = off; pragma cell_size_check = on;")?;
-    let Some((run, ended_at)) = latest_run(&db, tenant)? else {
+fn read(db: &Connection, tenant: &str) -> rusqlite::Result<Option<Baseline>> {
+    let Some((run, ended_at)) = latest_run(db, tenant)? else {
         return Ok(None);
     };
     let Some(taken_at) = parse_time(&ended_at) else {
@@ -49,11 +41,11 @@ fn read(database: &Path, tenant: &str) -> rusqlite::Result<Option<Baseline>> {
     };
     let mut counts = BTreeMap::new();
     for kind in ItemKind::ALL {
-        if has_type(&db, &run, type_of(kind))? {
-            counts.insert(Count::Items(kind), resources(&db, &run, type_of(kind))?);
+        if has_type(db, &run, type_of(kind))? {
+            counts.insert(Count::Items(kind), resources(db, &run, type_of(kind))?);
         }
     }
-    if let Some(users) = users_by_class(&db, &run)? {
+    if let Some(users) = users_by_class(db, &run)? {
         counts.extend(
             users
                 .into_iter()

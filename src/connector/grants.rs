@@ -1,7 +1,10 @@
 //! Grants: who holds what, in two forms from one index. Of a whole type, for syncers that ask so; of one resource, for those
 //! that do not. A lone question about one resource is a filtered query instead of a pass.
 //!
-//! Invariant: both forms give the same grants in the same order, by item and principal; rows are references only.
+//! Invariant: both forms give the same grants in the same order, by item and principal; rows are references only. Neither tells
+//! what a list shows while a change of ours has emptied it.
+
+use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
@@ -14,10 +17,10 @@ use super::{
 use crate::model::access::{Item, ItemKind};
 use crate::model::fault::Fault;
 use crate::model::id::UserId;
-use crate::model::tenant::{User, UserCursor, UserFilter, UserOrder, UserQuery};
+use crate::model::tenant::{AccountClass, User, UserCursor, UserFilter, UserOrder, UserQuery};
 use crate::proto::connector as c1;
 use crate::proto::is;
-use crate::snapshot::{Account, Fresh, Lone, Snapshot};
+use crate::snapshot::{Account, Fresh, Lone, Snapshot, SupplierRoles};
 
 /// Holders asked of Coupa for one page of a lone question.
 const HOLDERS: usize = 500;
@@ -133,31 +136,80 @@ impl Connector {
             return Ok(None);
         }
         let suppliers = in_time(place.deadline, fresh.supplier_roles()).await?;
-        let mut found = Vec::new();
-        let mut at = token.last;
+        let touched = self.snapshots.touched();
+        let Some(mut shown) = self.shown(&fresh, place, token, suppliers).await? else {
+            return Ok(None);
+        };
+        let reader = fresh.reader.as_ref();
+        let told = |user| shown.tells(user, token);
+        let again = touched.holders(reader, place.item, told);
+        for (id, user) in in_time(place.deadline, again).await? {
+            let holds = |user: &User| user.access.holds(place.item, &reader.survey().licenses);
+            match user.filter(holds) {
+                Some(user) => shown.add(user, suppliers),
+                None => drop(shown.holders.remove(&id)),
+            }
+        }
+        let holders = shown.holders.into_iter().filter(|(_, class)| self.lists(*class));
+        let page = fill(holders.map(|(id, _)| (id, grant(place.item, id))), place.budget);
+        let next = page.more_after.or(shown.last);
+        Ok(Some(page_after(page.rows, next, place.item, token)))
+    }
+
+    /// What filtered queries show; `None` if the tenant ignores the filter.
+    async fn shown(
+        &self,
+        fresh: &Fresh,
+        place: &Place<'_>,
+        token: &Token,
+        suppliers: &SupplierRoles,
+    ) -> Result<Option<Shown>, Fault> {
+        let mut shown = Shown {
+            holders: BTreeMap::new(),
+            last: token.last,
+        };
         for _ in 0..QUERIES {
-            let page = match holders_after(&fresh, place, at).await {
+            let page = match holders_after(fresh, place, shown.last).await {
                 // What was found so far is an answer; the next call tells whether Coupa recovered.
-                Err(fault) if fault.is_transient() && at != token.last => break,
+                Err(fault) if fault.is_transient() && shown.last != token.last => break,
                 page => page?,
             };
             let Some(page) = page else {
                 return Ok(None);
             };
             for user in page.users {
-                let (account, _) = Account::of(user, suppliers);
-                if self.snapshots.config().classes.contains(account.class) {
-                    found.push((account.id, grant(place.item, account.id)));
-                }
+                shown.add(user, suppliers);
             }
-            at = page.last;
-            if at.is_none() || found.len() >= place.budget.rows.min(HOLDERS) {
+            shown.last = page.last;
+            let listed = shown.holders.values().filter(|class| self.lists(**class));
+            if shown.last.is_none() || listed.count() >= place.budget.rows.min(HOLDERS) {
                 break;
             }
         }
-        let page = fill(found, place.budget);
-        let next = page.more_after.or(at);
-        Ok(Some(page_after(page.rows, next, place.item, token)))
+        Ok(Some(shown))
+    }
+
+    fn lists(&self, class: AccountClass) -> bool {
+        self.snapshots.config().classes.contains(class)
+    }
+}
+
+/// Holders of every class that were shown from a token on, and up to which user was asked; `None`: up to the last.
+struct Shown {
+    holders: BTreeMap<UserId, AccountClass>,
+    last: Option<UserId>,
+}
+
+impl Shown {
+    fn add(&mut self, user: User, suppliers: &SupplierRoles) {
+        let (account, _) = Account::of(user, suppliers);
+        self.holders.insert(account.id, account.class);
+    }
+
+    /// Whether a user was shown as a holder; `None`: was not asked for.
+    fn tells(&self, user: UserId, from: &Token) -> Option<bool> {
+        let asked = from.last < Some(user) && self.last.is_none_or(|last| user <= last);
+        asked.then(|| self.holders.contains_key(&user))
     }
 }
 
@@ -244,7 +296,7 @@ async fn exists(fresh: &Fresh, item: &Item, token: &Token) -> Result<bool, Fault
 }
 
 /// One grant, as references: `entitlement:type:id`.
-fn grant(item: &Item, user: UserId) -> c1::Grant {
+pub(super) fn grant(item: &Item, user: UserId) -> c1::Grant {
     let entitlement = entitlement_id(item);
     let principal = resource_id(Kind::User, user);
     c1::Grant {

@@ -7,6 +7,7 @@ use std::fmt;
 
 use prost_types::Any;
 
+use super::changes::{account_provisioning, account_schema};
 use crate::model::access::{Item, ItemKind};
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::id::UserId;
@@ -92,13 +93,32 @@ impl Kind {
         key.map_err(|error| Fault::invalid(error.to_string()).context(self.id()))
     }
 
-    /// The OAuth scopes that reading the type needs.
+    /// The OAuth scopes that the capabilities of the type need. Those for writing only matter where changes are made.
     const fn scopes(self) -> &'static [&'static str] {
         match self {
-            Self::Group => &["core.user.read", "core.user_group.read"],
-            Self::License | Self::User => &["core.user.read"],
-            Self::Role => &["core.common.read", "core.user.read"],
+            Self::Group => &[
+                "core.user.read",
+                "core.user.write",
+                "core.user_group.read",
+                "core.user_group.write",
+            ],
+            Self::License | Self::User => &["core.user.read", "core.user.write"],
+            Self::Role => &["core.common.read", "core.user.read", "core.user.write"],
         }
+    }
+
+    /// What can be done with the type, in the order in which a Go connector says it.
+    fn capabilities(self) -> Vec<i32> {
+        let changes: &[c1::Capability] = match self {
+            Self::Group | Self::License | Self::Role => &[c1::Capability::Provision],
+            // Deleting is deactivating.
+            Self::User => &[
+                c1::Capability::AccountProvisioning,
+                c1::Capability::ResourceDelete,
+            ],
+        };
+        let reads = [c1::Capability::Sync, c1::Capability::TargetedSync];
+        reads.iter().chain(changes).map(|one| (*one).into()).collect()
     }
 
     /// The trait of its resources.
@@ -154,22 +174,29 @@ impl Kind {
     }
 }
 
-/// What the connector can do, told without a tenant.
+/// What the connector can do, told without a tenant, and whether or not it is allowed to make changes.
 pub fn capabilities() -> c1::ConnectorCapabilities {
     let of_type = |kind: Kind| c1::ResourceTypeCapability {
         resource_type: Some(kind.resource_type()),
-        capabilities: vec![c1::Capability::Sync.into(), c1::Capability::TargetedSync.into()],
+        capabilities: kind.capabilities(),
         permissions: Some(kind.permissions()),
         ..c1::ResourceTypeCapability::default()
     };
     c1::ConnectorCapabilities {
         resource_type_capabilities: Kind::ALL.into_iter().map(of_type).collect(),
         connector_capabilities: vec![
+            c1::Capability::Provision.into(),
             c1::Capability::Sync.into(),
+            c1::Capability::AccountProvisioning.into(),
+            c1::Capability::ResourceDelete.into(),
+            c1::Capability::Actions.into(),
             c1::Capability::TargetedSync.into(),
             c1::Capability::ServiceModeTargetedSync.into(),
         ],
-        credential_details: Some(c1::CredentialDetails::default()),
+        credential_details: Some(c1::CredentialDetails {
+            capability_account_provisioning: Some(account_provisioning()),
+            ..c1::CredentialDetails::default()
+        }),
     }
 }
 
@@ -179,6 +206,7 @@ pub(super) fn metadata() -> c1::ConnectorMetadata {
         display_name: "Coupa".to_owned(),
         description: "Users, groups, roles and licenses of a Coupa tenant".to_owned(),
         capabilities: Some(capabilities()),
+        account_creation_schema: Some(account_schema()),
         ..c1::ConnectorMetadata::default()
     }
 }
@@ -204,11 +232,45 @@ mod tests {
         let group = &value["resourceTypeCapabilities"][0];
         assert_eq!(
             group["capabilities"],
-            serde_json::json!(["CAPABILITY_SYNC", "CAPABILITY_TARGETED_SYNC"])
+            serde_json::json!([
+                "CAPABILITY_SYNC",
+                "CAPABILITY_TARGETED_SYNC",
+                "CAPABILITY_PROVISION"
+            ])
         );
         assert_eq!(
-            group["permissions"]["permissions"][1]["permission"],
+            group["permissions"]["permissions"][2]["permission"],
             "core.user_group.read"
+        );
+        let user = &value["resourceTypeCapabilities"][3];
+        assert_eq!(
+            user["capabilities"],
+            serde_json::json!([
+                "CAPABILITY_SYNC",
+                "CAPABILITY_TARGETED_SYNC",
+                "CAPABILITY_ACCOUNT_PROVISIONING",
+                "CAPABILITY_RESOURCE_DELETE"
+            ])
+        );
+    }
+
+    #[test]
+    fn whatever_a_type_can_do_the_connector_can_do() {
+        let capabilities = capabilities();
+        for of_type in &capabilities.resource_type_capabilities {
+            for one in &of_type.capabilities {
+                assert!(capabilities.connector_capabilities.contains(one), "{one}");
+            }
+        }
+        let accounts = capabilities
+            .credential_details
+            .unwrap()
+            .capability_account_provisioning
+            .unwrap();
+        let preferred = accounts.preferred_credential_option;
+        assert!(
+            accounts.supported_credential_options.contains(&preferred),
+            "a Go peer demands it"
         );
     }
 
@@ -218,5 +280,19 @@ mod tests {
         assert!(!metadata.display_name.is_empty());
         assert!(metadata.help_url.is_empty(), "no address is made up");
         assert!(metadata.description.len() <= 4096);
+        let form = metadata.account_creation_schema.unwrap().field_map;
+        let mut orders: Vec<i32> = form.values().map(|field| field.order).collect();
+        orders.sort_unstable();
+        assert!(orders.into_iter().eq(1..=13), "every field has its place");
+        let needed: Vec<&str> = form
+            .iter()
+            .filter(|(_, field)| field.required)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(needed, ["email", "first_name", "last_name", "login"]);
+        assert!(
+            form.values()
+                .all(|field| field.field.is_some() && !field.description.is_empty())
+        );
     }
 }

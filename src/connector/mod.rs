@@ -1,9 +1,11 @@
 //! The connector: what the platform asks, answered from the tenant. Speaks the protocol's messages, knows neither gRPC
 //! transport nor HTTP nor SQL; the server, the syncer and the daemon all call this one type, so they cannot drift.
 //!
-//! Invariants: no call blocks much longer than [`ConnectorConfig::wait`] (a listing that has nothing yet answers an empty page
-//! and a token to come again with); a grant names only resources that were listed; a failure is never an empty page.
+//! Invariants: no read blocks much longer than [`ConnectorConfig::wait`] (a listing that has nothing yet answers an empty page
+//! and a token to come again with); a grant names only resources that were listed; a failure is never an empty page. A change
+//! takes as long as its proof does; a caller who does not wait for it loses the answer, not the change.
 
+mod changes;
 mod grants;
 mod group;
 mod kind;
@@ -25,11 +27,14 @@ use tokio::time::{Instant, timeout_at};
 
 pub use kind::capabilities;
 
+use self::changes::Invocations;
 use self::kind::Kind;
 use self::page::{Budget, Listing, Token, fill};
 use crate::model::access::Item;
 use crate::model::baseline::Baselines;
+use crate::model::change::WriteTenant;
 use crate::model::fault::{Fault, FaultKind};
+use crate::model::journal::Journal;
 use crate::model::tenant::{Tenant, Usage};
 use crate::proto::connector as c1;
 use crate::snapshot::{SnapshotConfig, SnapshotReport, Snapshots, Waited};
@@ -59,11 +64,13 @@ impl Default for ConnectorConfig {
     }
 }
 
-/// Answers every read of the protocol.
+/// Answers every read of the protocol, and every change if it was given a tenant that can be changed.
 pub struct Connector {
     tenant: Arc<dyn Tenant>,
     snapshots: Snapshots,
     wait: Duration,
+    writes: Option<Arc<dyn WriteTenant>>,
+    invocations: Invocations,
 }
 
 #[expect(
@@ -71,18 +78,29 @@ pub struct Connector {
     reason = "every read of the protocol has one shape for its callers"
 )]
 impl Connector {
-    /// A connector over `tenant`.
-    pub fn new(tenant: Arc<dyn Tenant>, baselines: Arc<dyn Baselines>, config: ConnectorConfig) -> Self {
+    /// A connector over `tenant`; it makes no changes: see [`Connector::with_writes`]. `journal` is that of the changes made to it, by whichever process; `None`: there are none.
+    pub fn new(
+        tenant: Arc<dyn Tenant>,
+        baselines: Arc<dyn Baselines>,
+        journal: Option<Arc<dyn Journal>>,
+        config: ConnectorConfig,
+    ) -> Self {
         Self {
-            snapshots: Snapshots::new(Arc::clone(&tenant), baselines, config.snapshot),
+            snapshots: Snapshots::new(Arc::clone(&tenant), baselines, journal, config.snapshot),
             tenant,
             wait: config.wait,
+            writes: None,
+            invocations: Invocations::default(),
         }
     }
 
-    /// Proves that the tenant can be read.
+    /// Proves that the tenant can be read and, where changes are made, that they could be.
     pub async fn validate(&self) -> Result<(), Fault> {
-        self.tenant.check().await
+        self.tenant.check().await?;
+        match &self.writes {
+            Some(writes) => writes.check().await,
+            None => Ok(()),
+        }
     }
 
     /// How the connector presents itself.
@@ -252,11 +270,15 @@ fn item_id(item: &Item) -> c1::ResourceId {
 /// `type:resource:slug`, as the Go peer writes it.
 fn entitlement_id(item: &Item) -> String {
     let id = item_id(item);
-    let slug = match item {
+    format!("{}:{}:{}", id.resource_type, id.resource, slug(item))
+}
+
+/// The last part of an entitlement's id.
+const fn slug(item: &Item) -> &'static str {
+    match item {
         Item::Role(_) | Item::Group(_) => MEMBER,
         Item::License(_) => ASSIGNED,
-    };
-    format!("{}:{}:{slug}", id.resource_type, id.resource)
+    }
 }
 
 /// Only users hold anything. Of the types only the ids survive storage.

@@ -107,7 +107,7 @@ fn emails(account: &Account) -> Vec<user_trait::Email> {
 }
 
 /// The platform validates addresses: lengths as in RFC 5321, a host name behind the last `@`, nothing that needs quoting before it.
-fn is_address(text: &str) -> bool {
+pub(super) fn is_address(text: &str) -> bool {
     let Some((user, host)) = text.rsplit_once('@') else {
         return false;
     };

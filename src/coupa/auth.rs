@@ -29,6 +29,15 @@ use super::trouble::{Failure, Object, Surface, Trouble};
 /// What reading needs, and no more: users, user groups, roles.
 pub(crate) const READ_SCOPES: &[&str] = &["core.user.read", "core.user_group.read", "core.common.read"];
 
+/// What writing needs beyond that, in tokens of its own: users, and rows of group memberships.
+pub(crate) const WRITE_SCOPES: &[&str] = &[WRITE_USERS, WRITE_MEMBERSHIPS];
+
+/// Users: creating and changing them.
+pub(crate) const WRITE_USERS: &str = "core.user.write";
+
+/// Rows of group memberships: removing them.
+pub(crate) const WRITE_MEMBERSHIPS: &str = "core.user_group.write";
+
 /// Lifetime assumed when Coupa tells none; Coupa's own is 24 h.
 const ASSUMED_LIFETIME: Duration = Duration::from_hours(1);
 
@@ -73,13 +82,13 @@ enum Refusal {
 type Client = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
 impl TokenSource {
-    pub(crate) fn new(config: &CoupaConfig, scopes: &'static [&'static str]) -> Self {
+    pub(crate) fn new(config: &CoupaConfig, timeouts: Timeouts, scopes: &'static [&'static str]) -> Self {
         Self {
             url: TokenUrl::from_url(config.endpoint.at("/oauth2/token")),
             client_id: ClientId::new(config.client_id.clone()),
             client_secret: config.client_secret.clone(),
             scopes,
-            timeouts: config.timeouts,
+            timeouts,
             state: Mutex::new(State {
                 token: None,
                 generation: 0,
@@ -291,7 +300,7 @@ async fn exchange(
         answer.body
     } else {
         // Fails unless the status is a success, in which case the body was no JSON.
-        answer.success(|| Trouble::Rejected(401)).map_err(failure)?;
+        answer.success().map_err(failure)?;
         return Err(failure(Trouble::NotJson));
     };
     let mut response = oauth2::HttpResponse::new(body);

@@ -1,10 +1,15 @@
 //! One call to Coupa: token, pace, exchange, decoding, and the tries the table allows.
 //!
-//! Invariant: every request goes through the one pace, reads carry the reading token only, and what comes back is decoded data or a
-//! [`Failure`] that says what was read where.
+//! Invariant: every request goes through the one pace; reads carry the reading token only, and writes over REST alone a writing one;
+//! what comes back from a read is decoded data or a [`Failure`] that says what was read where.
+
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use tokio::time::Instant;
+
+use crate::model::change::PlannedRequest;
 use crate::model::fault::Fault;
 use crate::model::tenant::Usage;
 
@@ -13,16 +18,18 @@ use super::config::{CoupaConfig, Timeouts};
 use super::endpoint::Endpoint;
 use super::query::Document;
 use super::retry::{Repeat, Tries, persist};
-use super::transport::{Broken, Transport};
+use super::rights::{Right, Writing};
+use super::transport::{Answer, Broken, Transport};
 use super::trouble::{Failure, Object, Surface, Trouble};
 use super::wire;
 
-/// Sends reads to one tenant.
+/// Sends reads and writes to one tenant.
 pub(crate) struct Client {
     endpoint: Endpoint,
     timeouts: Timeouts,
     transport: Transport,
     reading: TokenSource,
+    writing: Writing,
 }
 
 impl Client {
@@ -30,7 +37,8 @@ impl Client {
         Ok(Self {
             timeouts: config.timeouts,
             transport: Transport::new(&config)?,
-            reading: TokenSource::new(&config, READ_SCOPES),
+            reading: TokenSource::new(&config, config.timeouts, READ_SCOPES),
+            writing: Writing::new(&config),
             endpoint: config.endpoint,
         })
     }
@@ -48,6 +56,12 @@ impl Client {
     pub(crate) async fn sign_in(&self) -> Result<(), Fault> {
         let _slot = self.transport.pace.slot().await;
         self.reading.token(&self.transport).await.map(drop)
+    }
+
+    /// Makes sure that a token for writing can be had.
+    pub(crate) async fn may_write(&self) -> Result<(), Fault> {
+        let _slot = self.transport.pace.slot().await;
+        self.writing.check(&self.transport).await
     }
 
     /// `GET path?parameters`.
@@ -106,12 +120,79 @@ impl Client {
         .await
     }
 
-    async fn send(&self, mut request: reqwest::Request) -> Result<Vec<u8>, Broken> {
+    async fn send(&self, request: reqwest::Request) -> Result<Vec<u8>, Broken> {
         // The slot is given back while a call waits for its next try.
         let _slot = self.transport.pace.slot().await;
         self.transport.pace.turn().await;
         // After the turn, so that a short-lived token is not spent waiting.
-        let token = self.token().await?;
+        let token = self.reading.token(&self.transport).await.map_err(no_token)?;
+        let answer = self.exchange(request, &self.reading, &token).await?;
+        answer.success().map_err(|trouble| (trouble, None))
+    }
+
+    /// Sends one write: once, unless its token is turned away. Any answer but a 401 comes back as it is.
+    pub(crate) async fn write(&self, right: Right, planned: &PlannedRequest) -> Result<Answer, Failure> {
+        let deadline = Instant::now() + self.timeouts.fresh;
+        let tries = Timeouts {
+            patience: self.timeouts.fresh,
+            ..self.timeouts
+        };
+        persist(
+            Tries::new(tries, Repeat::OnlyIfUnseen),
+            |_| (),
+            || self.transport.count_retry(),
+            || async move {
+                let answer = self.write_once(right, planned, deadline).await;
+                answer.map_err(|(trouble, detail)| Failure {
+                    detail,
+                    ..Failure::new(Object::Users, Surface::Rest, trouble)
+                })
+            },
+        )
+        .await
+    }
+
+    async fn write_once(
+        &self,
+        right: Right,
+        planned: &PlannedRequest,
+        deadline: Instant,
+    ) -> Result<Answer, Broken> {
+        let request = self.built(planned)?;
+        let _slot = self.transport.pace.slot().await;
+        self.transport.pace.turn().await;
+        let (source, token) = self
+            .writing
+            .token(&self.transport, right)
+            .await
+            .map_err(no_token)?;
+        if Instant::now() > deadline {
+            return Err((Trouble::Late, None));
+        }
+        self.exchange(request, source, &token).await
+    }
+
+    fn built(&self, planned: &PlannedRequest) -> Result<reqwest::Request, Broken> {
+        let method = planned.method.parse().map_err(|_| (Trouble::Ours, None))?;
+        let mut request = reqwest::Request::new(method, self.endpoint.at(&planned.path));
+        if !planned.body.is_empty() {
+            *request.body_mut() = Some(planned.body.clone().into());
+        }
+        Ok(request)
+    }
+
+    /// Holds back every request for `wait`, as Coupa asked.
+    pub(crate) fn slow_down(&self, wait: Duration) {
+        self.transport.pace.pause(wait.min(self.timeouts.longest_wait));
+    }
+
+    /// One exchange with a token of `source`. A 401 is trouble with the token; any other answer comes back as it is.
+    async fn exchange(
+        &self,
+        mut request: reqwest::Request,
+        source: &TokenSource,
+        token: &Token,
+    ) -> Result<Answer, Broken> {
         let headers = request.headers_mut();
         headers.insert(http::header::AUTHORIZATION, token.header.clone());
         headers.insert(
@@ -119,17 +200,13 @@ impl Client {
             http::HeaderValue::from_static("application/json"),
         );
         let answer = self.transport.exchange(request).await?;
-        let unauthorized = match answer.status {
-            http::StatusCode::UNAUTHORIZED => self.reading.refused(&token).await,
-            _ => Trouble::TokenRefused,
-        };
-        answer.success(|| unauthorized).map_err(|trouble| (trouble, None))
+        if answer.status == http::StatusCode::UNAUTHORIZED {
+            return Err((source.refused(token).await, None));
+        }
+        Ok(answer)
     }
+}
 
-    async fn token(&self) -> Result<std::sync::Arc<Token>, Broken> {
-        self.reading
-            .token(&self.transport)
-            .await
-            .map_err(|fault| (Trouble::NoToken(Box::new(fault)), None))
-    }
+fn no_token(fault: Fault) -> Broken {
+    (Trouble::NoToken(Box::new(fault)), None)
 }

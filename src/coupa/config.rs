@@ -61,6 +61,8 @@ pub struct Timeouts {
     pub longest_wait: Duration,
     /// After this time a failing call is given up.
     pub patience: Duration,
+    /// How long after it was handed in a write may still be sent: what it carries was read before that.
+    pub fresh: Duration,
     /// How long a new token may be unknown to Coupa (Coupa asks for at least 5 s).
     pub token_lag: Duration,
 }
@@ -73,6 +75,7 @@ impl Default for Timeouts {
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_mins(1),
             patience: Duration::from_mins(5),
+            fresh: Duration::from_secs(10),
             token_lag: Duration::from_secs(10),
         }
     }

@@ -57,7 +57,7 @@ impl Memory {
         match object {
             Object::Groups => Some(&self.groups_over_graphql),
             Object::Roles => Some(&self.roles_over_graphql),
-            Object::Users | Object::Schema | Object::Token => None,
+            Object::Users | Object::Memberships | Object::Schema | Object::Token => None,
         }
     }
 }

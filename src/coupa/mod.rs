@@ -1,9 +1,10 @@
-//! The Coupa client: a tenant's REST and GraphQL surfaces behind the ports [`Tenant`] and [`ReadTenant`].
+//! The Coupa client: a tenant's REST and GraphQL surfaces behind the ports [`Tenant`] and [`ReadTenant`], and single writes over
+//! REST behind [`WriteCalls`](crate::model::change::WriteCalls).
 //!
 //! ```text
 //! survey ─┐  plan decides    rows, collection      client            transport
 //! read  ──┴────────────────► what to ask for ────► token, pace, ───► one exchange
-//!                            query ► ... ► wire    retry table
+//! write ─────────────────────query ► ... ► wire    retry table
 //! ```
 //!
 //! Invariant: Coupa's answers reach the rest as data of the model or as a fault; an error, a 429 or a page that cannot be understood
@@ -21,6 +22,7 @@ mod plan;
 mod query;
 mod read;
 mod retry;
+mod rights;
 mod rows;
 mod survey;
 #[cfg(test)]
@@ -28,6 +30,7 @@ mod tests;
 mod transport;
 mod trouble;
 mod wire;
+mod write;
 
 use std::sync::Arc;
 

@@ -105,7 +105,7 @@ impl Sample {
 /// Everything read of a user but the id, given the license flags.
 pub(crate) fn wanted<'a>(licenses: impl IntoIterator<Item = &'a str>) -> Vec<Field> {
     let flags = std::iter::once(ACTIVE).chain(CLASS_FLAGS).chain(licenses);
-    Plain::ALL
+    Plain::LISTED
         .into_iter()
         .map(Field::Plain)
         .chain(List::ALL.into_iter().map(Field::List))

@@ -1,12 +1,17 @@
 //! Building what is asked: REST parameters and GraphQL documents from the same description of rows and elements.
 //!
 //! Invariant: values enter a query only through [`Window`] and [`Only`], which hold numbers and names of ours, so nothing needs
-//! escaping in a document and no personal value is ever part of an address.
+//! escaping in a document. The one exception is [`Named`]: an account is looked up by a personal value, which is escaped, never part
+//! of a path, and never shown by `Debug`.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use serde_json::{Value, json};
 
 use super::licenses::camel;
-use super::wire::Field;
+use super::wire::{Field, Plain};
 
 /// Rows per call; Coupa gives no more.
 pub(crate) const PAGE: usize = 50;
@@ -37,6 +42,22 @@ pub(crate) enum Only {
     Group(u64),
     /// Users with this flag, by dashed name.
     Flag(Box<str>),
+    /// Users of this name.
+    Named(Named),
+}
+
+/// A login or an e-mail address.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// [`Plain::Login`] or [`Plain::Email`].
+    pub(crate) element: Plain,
+    pub(crate) text: Box<str>,
+}
+
+impl fmt::Debug for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Named").field(&self.element).finish()
+    }
 }
 
 /// How `fields` is written on REST. Coupa's own examples use both spellings.
@@ -103,6 +124,7 @@ impl Only {
             Self::Role(id) => Some(("roles[id]".to_owned(), id.to_string())),
             Self::Group(id) => Some(("user_groups[id]".to_owned(), id.to_string())),
             Self::Flag(name) => Some((name.to_string(), "true".to_owned())),
+            Self::Named(named) => Some((named.element.name().to_owned(), named.text.to_string())),
         }
     }
 }
@@ -157,6 +179,9 @@ pub(crate) fn projection(fields: &[&str], projection: Projection) -> Option<(Str
 }
 
 impl Projection {
+    /// Every spelling, the likeliest first.
+    pub(crate) const ALL: [Self; 3] = [Self::Underscored, Self::Dashed, Self::Whole];
+
     fn spell(self, name: &str) -> Option<String> {
         match self {
             Self::Underscored => Some(name.replace('-', "_")),
@@ -216,11 +241,19 @@ fn collection(root: &str, selection: &str, asked: Vec<String>, argument: &str) -
     }
 }
 
-/// The `query` argument: a REST query string. Its values need no escapes.
+/// What stays as it is in a value: enough for most addresses, whether the tenant undoes escapes or not.
+const LEFT_AS_IT_IS: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b',')
+    .remove(b'@');
+
+/// The `query` argument: a REST query string.
 fn argument(window: &Window, only: &Only, dialect: Dialect) -> String {
     let parts: Vec<String> = parameters(window, only, dialect)
         .into_iter()
-        .map(|(key, value)| format!("{key}={value}"))
+        .map(|(key, value)| format!("{key}={}", utf8_percent_encode(&value, LEFT_AS_IT_IS)))
         .collect();
     parts.join("&")
 }
@@ -324,6 +357,21 @@ mod tests {
         );
         let highest = graphql_list("roles", &Window::Highest, &["id".into()], Dialect::Bare);
         assert!(highest.body.contains("order_by=id&dir=desc&limit=1"));
+    }
+
+    #[test]
+    fn a_name_is_escaped_and_not_shown() {
+        let only = Only::Named(Named {
+            element: Plain::Email,
+            text: "a+b&id=1@example.com".into(),
+        });
+        let document = graphql_users(&Window::After(0), &only, &[], Dialect::Bare);
+        let body: Value = serde_json::from_str(&document.body).unwrap();
+        assert_eq!(
+            body["variables"]["q"],
+            "email=a%2Bb%26id%3D1@example.com&id[gt]=0"
+        );
+        assert_eq!(format!("{only:?}"), "Named(Named(Email))");
     }
 
     #[test]

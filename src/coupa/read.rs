@@ -22,8 +22,8 @@ use super::plan::{Each, Layout, NullMeans};
 use super::query::{Only, PAGE, Window};
 use super::rows::{self, Manner, Tidy, distinct, tidy};
 use super::survey::single_surface;
-use super::trouble::{Failure, Object, Surface};
-use super::wire::{Field, GroupRow, List, RoleRow, UserRow};
+use super::trouble::{Failure, Object, Surface, Trouble};
+use super::wire::{Field, GroupRow, List, Plain, RoleRow, UserRow};
 
 /// How users are read.
 pub(crate) struct Plan {
@@ -320,11 +320,25 @@ impl Reader {
     async fn single_user(&self, id: u64) -> Result<Option<User>, Fault> {
         let surface = single_surface(self.plan.usable.rest);
         let layout = self.plan.layouts.on(surface);
-        let Some(row) = self.single(id, &layout.own).await? else {
+        let Some(row) = self.single_with_time(id, layout).await? else {
             return Ok(None);
         };
-        let mut users = self.users_of(layout, vec![row]).await?;
-        Ok(users.pop())
+        let updated_at = row.updated_at().map_err(|field| misfit(0, id, &field))?;
+        let user = self.users_of(layout, vec![row]).await?.pop();
+        Ok(user.map(|user| User { updated_at, ..user }))
+    }
+
+    /// One user with the time of the last change, where the tenant tells it.
+    async fn single_with_time(&self, id: u64, layout: &Layout) -> Result<Option<UserRow>, Failure> {
+        let mut fields = layout.own.clone();
+        fields.push(Field::Plain(Plain::UpdatedAt));
+        match self.single(id, &fields).await {
+            Err(Failure {
+                trouble: Trouble::GraphqlRefused { .. } | Trouble::Rejected(_),
+                ..
+            }) => self.single(id, &layout.own).await,
+            row => row,
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! # The table, in words
 //!
-//! *Coupa did not act* says whether a request that may not be repeated (a write without a natural key) may be sent again all
-//! the same, because Coupa surely did nothing with it. Waits double from [`Timeouts::first_wait`] and are cut to between a half
+//! The table is that of reads. A write is sent again only for another token, at once or after the lag of a new one: whoever decides
+//! on writes must read again before he repeats anything that waited, and *Coupa did not act* tells him whether he must also look what
+//! came of it. Waits double from [`Timeouts::first_wait`] and are cut to between a half
 //! and the whole of that, at random, so that parallel calls do not come back together; no wait is longer than
 //! [`Timeouts::longest_wait`], and a call whose next wait would end after [`Timeouts::patience`] is given up. The counts belong to
 //! one call: trouble of one call never spends the tries of another.
@@ -29,9 +30,13 @@
 //! | GraphQL `errors` beside `data` | 3 times | yes | something inside failed; partial data is never used |
 //! | body larger than the cap | no | no | it would be as large again |
 //! | JSON of another form, paging that goes nowhere | no | no | what is there is not what we understand |
+//! | conditions not heeded | no | yes | a longer listing would not be heeded either |
 //! | no token to be had | no | yes | the token request has been through this table itself |
+//! | a write's turn came too late | no | yes | what it carries may have grown old |
 
 use std::time::Duration;
+
+use crate::model::change::Acted;
 
 use super::config::Timeouts;
 use super::trouble::{Failure, Trouble};
@@ -39,13 +44,9 @@ use super::trouble::{Failure, Trouble};
 /// Whether a request may reach Coupa twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// Twice is as good as once: every read, and writes that set a state.
+    /// Twice is as good as once: every read.
     Harmless,
-    /// Only when Coupa surely did nothing the first time.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the first write that needs it comes with provisioning")
-    )]
+    /// Only when Coupa did not even look at it, since it did not know the token: every write.
     OnlyIfUnseen,
 }
 
@@ -64,13 +65,6 @@ enum Wait {
     Doubling,
     /// 1, 2, 4, 4, 4 ... first waits, without dice: Coupa's lag is a fixed time.
     Lag,
-}
-
-/// Whether Coupa may have acted on a request that failed this way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Acted {
-    No,
-    Perhaps,
 }
 
 /// One row of the table.
@@ -102,8 +96,23 @@ const fn rule(trouble: &Trouble) -> Rule {
         Trouble::GraphqlPartial                  => Rule(Times(3),     Wait::Doubling, Acted::No),
         Trouble::TooLarge                        => Rule(Never,        Wait::None,     Acted::Perhaps),
         Trouble::Shape { .. } | Trouble::Endless => Rule(Never,        Wait::None,     Acted::Perhaps),
-        Trouble::NoToken(_) | Trouble::Ours      => Rule(Never,        Wait::None,     Acted::No),
+        Trouble::Unheeded                        => Rule(Never,        Wait::None,     Acted::No),
+        Trouble::NoToken(_) | Trouble::Ours
+        | Trouble::Late                          => Rule(Never,        Wait::None,     Acted::No),
     }
+}
+
+/// Whether Coupa may have acted on a request that failed this way.
+pub(crate) const fn acted(trouble: &Trouble) -> Acted {
+    rule(trouble).2
+}
+
+/// Whether the request was turned away for its token, before anything in it was looked at.
+const fn concerns_token(trouble: &Trouble) -> bool {
+    matches!(
+        trouble,
+        Trouble::TokenSuperseded | Trouble::TokenTooFresh | Trouble::TokenRefused
+    )
 }
 
 /// What to do after a failure.
@@ -138,13 +147,13 @@ impl Tries {
 
     /// Judges a failure of the call that began `elapsed` ago. `dice` lies between 0 and 1.
     pub(crate) fn after(&mut self, trouble: &Trouble, elapsed: Duration, dice: f64) -> Verdict {
-        let Rule(again, wait, acted) = rule(trouble);
+        let Rule(again, wait, _) = rule(trouble);
         let of_this_kind = self.count(trouble);
         let allowed = match again {
             Again::Never => false,
             Again::Times(times) => of_this_kind <= times,
             Again::WhilePatient => true,
-        } && (self.repeat == Repeat::Harmless || acted == Acted::No);
+        } && (self.repeat == Repeat::Harmless || concerns_token(trouble));
         let wait = trouble
             .retry_after()
             .unwrap_or_else(|| match wait {
@@ -278,16 +287,16 @@ mod tests {
             (server(500), 5, 0),
             // 1 + 2 + 4 + ... + 32 + 60 + 60 + 60 seconds fit into five minutes.
             (server(503), 9, 0),
-            (too_many, 9, 9),
-            (Trouble::UnknownHost, 2, 2),
-            (Trouble::Unreachable, 4, 4),
+            (too_many, 9, 0),
+            (Trouble::UnknownHost, 2, 0),
+            (Trouble::Unreachable, 4, 0),
             (Trouble::Tls, 0, 0),
             (Trouble::Timeout, 3, 0),
             (Trouble::Lost, 6, 0),
             (Trouble::CutOff, 6, 0),
             (Trouble::NotJson, 3, 0),
             (Trouble::GraphqlRefused { fields: vec![] }, 0, 0),
-            (Trouble::GraphqlPartial, 3, 3),
+            (Trouble::GraphqlPartial, 3, 0),
             (Trouble::TooLarge, 0, 0),
             (Trouble::Shape { path: String::new() }, 0, 0),
         ] {

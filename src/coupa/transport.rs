@@ -40,19 +40,26 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The body of a success; any other status as trouble. What a 401 means depends on the token, so the caller says.
-    pub(crate) fn success(self, unauthorized: impl FnOnce() -> Trouble) -> Result<Vec<u8>, Trouble> {
-        let retry_after = self.retry_after;
-        match self.status.as_u16() {
-            200..=299 => Ok(self.body),
-            status @ 300..=399 => Err(Trouble::Redirect(status)),
-            401 => Err(unauthorized()),
-            403 => Err(Trouble::Forbidden),
-            404 => Err(Trouble::NotFound),
-            429 => Err(Trouble::TooMany { retry_after }),
-            status @ (408 | 500..) => Err(Trouble::Server { status, retry_after }),
-            status => Err(Trouble::Rejected(status)),
+    /// The body of a success; any other status as trouble. What a 401 means depends on the token: it counts as a rejection here.
+    pub(crate) fn success(self) -> Result<Vec<u8>, Trouble> {
+        match self.trouble() {
+            None => Ok(self.body),
+            Some(trouble) => Err(trouble),
         }
+    }
+
+    /// What a status other than success means.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        let retry_after = self.retry_after;
+        Some(match self.status.as_u16() {
+            200..=299 => return None,
+            status @ 300..=399 => Trouble::Redirect(status),
+            403 => Trouble::Forbidden,
+            404 => Trouble::NotFound,
+            429 => Trouble::TooMany { retry_after },
+            status @ (408 | 500..) => Trouble::Server { status, retry_after },
+            status => Trouble::Rejected(status),
+        })
     }
 }
 
@@ -70,6 +77,8 @@ impl Transport {
             .default_headers([(header::ACCEPT, json)].into_iter().collect())
             .redirect(redirect::Policy::none())
             .referer(false)
+            // Our own table decides, and it must know of every exchange.
+            .retry(reqwest::retry::never())
             .https_only(config.endpoint.is_https())
             .connect_timeout(config.timeouts.connect)
             .timeout(config.timeouts.request);
@@ -216,7 +225,7 @@ mod tests {
             body: b"[]".to_vec(),
             retry_after: None,
         };
-        answer.success(|| Trouble::TokenRefused)
+        answer.success()
     }
 
     #[test]

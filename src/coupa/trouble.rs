@@ -11,12 +11,14 @@ use jiff::Timestamp;
 
 use crate::model::fault::{Fault, FaultKind};
 
-/// What is read.
+/// What is read, or looked up before a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Object {
     Users,
     Groups,
     Roles,
+    /// Rows that put one user into one group.
+    Memberships,
     /// The description of the GraphQL schema.
     Schema,
     /// An access token.
@@ -28,7 +30,7 @@ impl Object {
     pub(crate) const fn scope(self) -> &'static str {
         match self {
             Self::Users | Self::Schema | Self::Token => "core.user.read",
-            Self::Groups => "core.user_group.read",
+            Self::Groups | Self::Memberships => "core.user_group.read",
             Self::Roles => "core.common.read",
         }
     }
@@ -39,6 +41,7 @@ impl Object {
             Self::Users => "users",
             Self::Groups => "user groups",
             Self::Roles => "roles",
+            Self::Memberships => "group memberships",
             Self::Schema => "the GraphQL schema",
             Self::Token => "an access token",
         }
@@ -50,6 +53,7 @@ impl Object {
             Self::Users => "users",
             Self::Groups => "user_groups",
             Self::Roles => "roles",
+            Self::Memberships => "user_group_memberships",
             Self::Schema => "schema",
             Self::Token => "token",
         }
@@ -139,6 +143,12 @@ pub(crate) enum Trouble {
     /// Paging brings the same rows again and again.
     #[error("the same rows on every page")]
     Endless,
+    /// Rows came that the conditions rule out, too many to look through.
+    #[error("conditions not heeded")]
+    Unheeded,
+    /// A write waited too long for its token or its turn and was not sent.
+    #[error("turn came too late")]
+    Late,
     #[error("no token")]
     NoToken(Box<Fault>),
     /// The request could not be made.
@@ -292,6 +302,12 @@ fn tell(failure: &Failure) -> Fault {
         Trouble::Endless => Fault::corrupt(format!(
             "Coupa repeats the same {what} over {over} on every page; the list cannot be read to its end"
         )),
+        Trouble::Unheeded => Fault::new(
+            FaultKind::Unsupported,
+            format!("Coupa does not heed the conditions on {what} over {over}; single ones cannot be looked up"),
+        ),
+        Trouble::Late => unavailable(format!("the request for {what} waited too long for its turn and was not sent"))
+            .advise(TRY_LATER),
         Trouble::Ours => Fault::internal(format!("the request for {what} could not be built")),
     }
 }

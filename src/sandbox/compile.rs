@@ -13,8 +13,8 @@ use async_graphql_value::{ConstValue, Name};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::config::{Readings, Surface};
 use super::introspect::{Ask, Question};
+use super::readings::{Readings, Surface};
 use super::render::{Item, Plan, Source, is_visible};
 use super::schema::Type;
 
@@ -57,6 +57,16 @@ pub(super) enum Root {
     List { ty: Type, query: String, plan: Plan },
     Single { ty: Type, id: u64, plan: Plan },
     Introspect(Question),
+}
+
+impl Root {
+    /// The type of the rows it leads to.
+    pub(super) fn ty(&self) -> Option<Type> {
+        match self {
+            Self::List { ty, .. } | Self::Single { ty, .. } => Some(*ty),
+            Self::Typename | Self::Introspect(_) => None,
+        }
+    }
 }
 
 /// Nesting beyond this is refused, fragments counted.

@@ -1,4 +1,4 @@
-//! `/_sandbox/...`: the truth, the counters, and switching faults and readings while the sandbox runs.
+//! `/_sandbox/...`: the truth, the counters and the log; faults, readings, edits and the barrier while the sandbox runs.
 //!
 //! No token is asked: the sandbox is a development tool that holds made-up data.
 
@@ -8,11 +8,12 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State as Shared;
 use axum::response::Response;
-use axum::routing::{get, put};
+use axum::routing::{get, post, put};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::edits::Edit;
 use super::reply;
 use super::state::State;
 use super::truth::Truth;
@@ -24,6 +25,12 @@ pub(super) fn routes() -> Router<Arc<State>> {
         .route("/_sandbox/stats", get(stats))
         .route("/_sandbox/faults", put(faults))
         .route("/_sandbox/readings", put(readings))
+        .route("/_sandbox/edit", post(edit))
+        .route("/_sandbox/log", get(log).delete(clear_log))
+        .route("/_sandbox/gaps", get(gaps))
+        .route("/_sandbox/pause", post(pause))
+        .route("/_sandbox/paused", get(paused))
+        .route("/_sandbox/resume", post(resume))
 }
 
 async fn truth(Shared(state): Shared<Arc<State>>) -> Response {
@@ -40,6 +47,42 @@ async fn faults(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
 
 async fn readings(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
     set(&body, |readings| state.set_readings(readings))
+}
+
+async fn edit(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
+    match serde_json::from_slice::<Edit>(&body) {
+        Ok(edit) => match state.edit(&edit) {
+            Ok(()) => reply::bare(StatusCode::NO_CONTENT),
+            Err(error) => reply::json(StatusCode::NOT_FOUND, &json!({ "error": error.to_string() })),
+        },
+        Err(error) => reply::json(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),
+    }
+}
+
+async fn log(Shared(state): Shared<Arc<State>>) -> Response {
+    reply::json(StatusCode::OK, &state.log())
+}
+
+async fn clear_log(Shared(state): Shared<Arc<State>>) -> Response {
+    state.clear_log();
+    reply::bare(StatusCode::NO_CONTENT)
+}
+
+async fn gaps(Shared(state): Shared<Arc<State>>) -> Response {
+    reply::json(StatusCode::OK, &state.gaps())
+}
+
+async fn pause(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
+    set(&body, |point| state.barrier.arm(point))
+}
+
+async fn paused(Shared(state): Shared<Arc<State>>) -> Response {
+    reply::json(StatusCode::OK, &state.paused())
+}
+
+async fn resume(Shared(state): Shared<Arc<State>>) -> Response {
+    state.barrier.resume();
+    reply::bare(StatusCode::NO_CONTENT)
 }
 
 /// The body replaces what was in force; anything it leaves out takes its default.

@@ -2,14 +2,15 @@
 //!
 //! Invariant: which request is hit depends only on the seed, the script and the order in which requests arrive.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 
+use super::edits::{Edit, ScriptedEdit};
+use super::matching::{Marks, Matching, Tally, When};
 use super::seed::mix;
 use super::stats::RequestKind;
 
-/// What goes wrong. Probabilities are per request and lie between 0 and 1; they never concern `/_sandbox`.
+/// What goes wrong. Probabilities are per request and lie between 0 and 1; they never concern `/_sandbox`. A write that the dice
+/// hit has its effect or not, by a toss.
 /// As JSON: kebab-case names, anything left out has its default (nothing).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
@@ -42,6 +43,8 @@ pub struct Faults {
     pub redirect: f64,
     /// Faults for certain requests; these come before the dice.
     pub scripted: Vec<ScriptedFault>,
+    /// What others change while we work.
+    pub edits: Vec<ScriptedEdit>,
 }
 
 impl Default for Faults {
@@ -61,32 +64,40 @@ impl Default for Faults {
             oversized_bytes: 1 << 30,
             redirect: 0.0,
             scripted: Vec::new(),
+            edits: Vec::new(),
         }
     }
 }
 
-/// A fault for chosen requests.
+/// A fault for chosen requests. As JSON, what `on` holds stands beside the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ScriptedFault {
-    /// Only requests of this kind; any kind when left out.
+    /// The requests hit.
+    #[serde(flatten)]
+    pub on: Matching,
+    /// What becomes of the change, if the request is a write.
     #[serde(default)]
-    pub kind: Option<RequestKind>,
-    /// Only requests whose path begins like this.
-    #[serde(default)]
-    pub path_prefix: Option<String>,
-    /// The first request hit among those that match, counted from 1 since the faults were set.
-    #[serde(default = "one")]
-    pub nth: u64,
-    /// How many matching requests in a row are hit.
-    #[serde(default = "one")]
-    pub times: u64,
-    /// What happens.
+    pub effect: Effect,
+    /// What the client sees.
     pub action: FaultAction,
 }
 
-fn one() -> u64 {
-    1
+/// What becomes of a write that meets a fault.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// It does not happen.
+    #[default]
+    None,
+    /// It happens; only the answer suffers.
+    Applied,
+    /// Of each list in it the first half, rounded down, is taken; a write without a list does not happen.
+    Partial,
+    /// It happens so many milliseconds later, whatever the client does meanwhile.
+    AfterMs(u64),
+    /// It happens right before the so-manieth API request after it.
+    AfterRequests(u64),
 }
 
 /// One way to go wrong.
@@ -133,13 +144,38 @@ pub enum FaultAction {
     ForgetTokens,
 }
 
+impl FaultAction {
+    /// Whether it is done to an answer, so that there must be one.
+    fn spoils_an_answer(&self) -> bool {
+        matches!(
+            self,
+            Self::ResetMidBody | Self::Truncate | Self::ShortBody | Self::ForgetTokens
+        )
+    }
+}
+
+/// A fault that hits a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Strike {
+    pub(super) action: FaultAction,
+    pub(super) effect: Effect,
+}
+
+impl Strike {
+    /// Whether the request is answered at all, be it only for the sake of its effect.
+    pub(super) fn lets_through(&self) -> bool {
+        self.effect != Effect::None || self.action.spoils_an_answer()
+    }
+}
+
 /// The faults in force and how far they have come.
 #[derive(Debug)]
 pub(super) struct FaultPlan {
     faults: Faults,
     rolls: u64,
     storm_left: u32,
-    seen: HashMap<usize, u64>,
+    met: Tally,
+    edited: Tally,
 }
 
 impl FaultPlan {
@@ -148,39 +184,50 @@ impl FaultPlan {
             faults,
             rolls: 0,
             storm_left: 0,
-            seen: HashMap::new(),
+            met: Tally::default(),
+            edited: Tally::default(),
         }
     }
 
     /// What happens to the next request.
-    pub(super) fn next(&mut self, kind: RequestKind, path: &str) -> Option<FaultAction> {
+    pub(super) fn next(&mut self, marks: &Marks) -> Option<Strike> {
         self.rolls += 1;
-        self.scripted(kind, path).or_else(|| self.rolled(kind))
+        self.scripted(marks).or_else(|| self.rolled(marks.kind))
     }
 
-    fn scripted(&mut self, kind: RequestKind, path: &str) -> Option<FaultAction> {
+    /// What others change around the next request.
+    pub(super) fn edits(&mut self, marks: &Marks) -> Vec<(When, Edit)> {
+        let mut due = Vec::new();
+        for (number, scripted) in self.faults.edits.iter().enumerate() {
+            if self.edited.is_meant(number, &scripted.on, marks) {
+                due.push((scripted.when, scripted.edit.clone()));
+            }
+        }
+        due
+    }
+
+    fn scripted(&mut self, marks: &Marks) -> Option<Strike> {
         let mut hit = None;
-        for (index, fault) in self.faults.scripted.iter().enumerate() {
-            let matches = fault.kind.is_none_or(|wanted| wanted == kind)
-                && fault
-                    .path_prefix
-                    .as_deref()
-                    .is_none_or(|prefix| path.starts_with(prefix));
-            if matches {
-                let seen = self.seen.entry(index).or_default();
-                *seen += 1;
-                if (fault.nth..fault.nth.saturating_add(fault.times)).contains(seen) {
-                    hit = hit.or_else(|| Some(fault.action.clone()));
-                }
+        for (number, fault) in self.faults.scripted.iter().enumerate() {
+            if self.met.is_meant(number, &fault.on, marks) {
+                hit = hit.or_else(|| {
+                    Some(Strike {
+                        action: fault.action.clone(),
+                        effect: fault.effect,
+                    })
+                });
             }
         }
         hit
     }
 
-    fn rolled(&mut self, kind: RequestKind) -> Option<FaultAction> {
+    fn rolled(&mut self, kind: RequestKind) -> Option<Strike> {
         if self.storm_left > 0 && kind != RequestKind::Token {
             self.storm_left -= 1;
-            return Some(FaultAction::RateLimited { retry_after: None });
+            return Some(Strike {
+                action: FaultAction::RateLimited { retry_after: None },
+                effect: Effect::None,
+            });
         }
         let faults = &self.faults;
         let html = self.dice(100).is_multiple_of(4);
@@ -220,7 +267,23 @@ impl FaultPlan {
         if matches!(action, FaultAction::RateLimited { .. }) {
             self.storm_left = self.faults.storm_length.saturating_sub(1);
         }
-        Some(action)
+        Some(Strike {
+            effect: self.toss(&action),
+            action,
+        })
+    }
+
+    /// Whoever is turned away before the door has changed nothing; in all other cases nobody can tell.
+    fn toss(&self, action: &FaultAction) -> Effect {
+        let turned_away = matches!(
+            action,
+            FaultAction::RateLimited { .. } | FaultAction::Redirect { .. }
+        );
+        if turned_away || self.dice(102).is_multiple_of(2) {
+            Effect::None
+        } else {
+            Effect::Applied
+        }
     }
 
     fn dice(&self, stream: u64) -> u64 {
@@ -239,10 +302,19 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
+    fn marks(kind: RequestKind, path: &str) -> Marks {
+        Marks {
+            kind,
+            method: http::Method::GET,
+            path: path.to_owned(),
+            write: None,
+        }
+    }
+
     fn hits(faults: &Faults, kind: RequestKind, requests: usize) -> usize {
         let mut plan = FaultPlan::new(faults.clone());
         (0..requests)
-            .filter(|_| plan.next(kind, "/api/users").is_some())
+            .filter(|_| plan.next(&marks(kind, "/api/users")).is_some())
             .count()
     }
 
@@ -277,10 +349,12 @@ mod tests {
             {"path-prefix":"/api/roles","nth":2,"action":{"rate-limited":{"retry-after":"1"}}}]}"#;
         let mut plan = FaultPlan::new(serde_json::from_str(script).unwrap());
         let users: Vec<bool> = (0..4)
-            .map(|_| plan.next(RequestKind::RestUsers, "/api/users").is_some())
+            .map(|_| plan.next(&marks(RequestKind::RestUsers, "/api/users")).is_some())
             .collect();
         assert_eq!(users, [false, true, true, false]);
-        let first = plan.next(RequestKind::RestRoles, "/api/roles/1");
+        let first = plan
+            .next(&marks(RequestKind::RestRoles, "/api/roles/1"))
+            .map(|strike| strike.action);
         assert_eq!(
             first,
             Some(FaultAction::Status {
@@ -288,7 +362,9 @@ mod tests {
                 html: false
             })
         );
-        let second = plan.next(RequestKind::RestRoles, "/api/roles");
+        let second = plan
+            .next(&marks(RequestKind::RestRoles, "/api/roles"))
+            .map(|strike| strike.action);
         assert_eq!(
             second,
             Some(FaultAction::RateLimited {
@@ -305,12 +381,50 @@ mod tests {
             ..Faults::default()
         };
         let mut plan = FaultPlan::new(faults);
-        assert!(plan.next(RequestKind::Token, "/oauth2/token").is_none());
-        assert!(plan.next(RequestKind::RestUsers, "").is_some());
+        assert!(plan.next(&marks(RequestKind::Token, "/oauth2/token")).is_none());
+        assert!(plan.next(&marks(RequestKind::RestUsers, "")).is_some());
         plan.faults.storm = 0.0;
         let rest: Vec<bool> = (0..3)
-            .map(|_| plan.next(RequestKind::RestUsers, "").is_some())
+            .map(|_| plan.next(&marks(RequestKind::RestUsers, "")).is_some())
             .collect();
         assert_eq!(rest, [true, true, false]);
+    }
+
+    #[test]
+    fn scripts_and_edits_are_read_strictly() {
+        let read = |text: &str| serde_json::from_str::<Faults>(text);
+        let faults = read(
+            r#"{"scripted":[{"write":"clear","effect":{"after-ms":50},"action":"reset"}],
+                "edits":[{"nth":2,"when":"after","edit":{"user":5,"change":{"add-role":4}}}]}"#,
+        )
+        .unwrap();
+        assert_eq!(faults.scripted[0].effect, Effect::AfterMs(50));
+        assert_eq!((faults.edits[0].on.nth, faults.edits[0].when), (2, When::After));
+        let again: Faults = serde_json::from_value(serde_json::to_value(&faults).unwrap()).unwrap();
+        assert_eq!(again, faults);
+        assert!(read(r#"{"scripted":[{"writes":"clear","action":"reset"}]}"#).is_err());
+        assert!(read(r#"{"edits":[{"n":2,"edit":{"user":5,"change":{"add-role":4}}}]}"#).is_err());
+    }
+
+    #[test]
+    fn dice_toss_for_the_effect_but_never_of_who_is_turned_away() {
+        let tossed = |faults: Faults| {
+            let mut plan = FaultPlan::new(faults);
+            let met: Vec<Effect> = (0..200)
+                .filter_map(|_| plan.next(&marks(RequestKind::RestUsers, "")))
+                .map(|strike| strike.effect)
+                .collect();
+            met.iter().filter(|effect| **effect == Effect::Applied).count()
+        };
+        let resets = tossed(Faults {
+            reset: 1.0,
+            ..Faults::default()
+        });
+        assert!((60..140).contains(&resets), "{resets}");
+        let storms = tossed(Faults {
+            storm: 1.0,
+            ..Faults::default()
+        });
+        assert_eq!(storms, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! What every request passes before it is answered: counting, latency, the rate limit, and faults.
+//! What every request passes before it is answered: counting, latency, the rate limit, edits by others, the barrier, and faults.
 //!
 //! Invariant: `/_sandbox` passes untouched; everything else is counted exactly once, whatever becomes of it.
 
@@ -11,12 +11,13 @@ use axum::extract::{Request, State as Shared};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::{StreamExt as _, stream};
-use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
+use http::{HeaderValue, Method, StatusCode, header};
+use serde_json::{Value, json};
 
-use super::config::{Readings, RetryAfter};
-use super::faults::FaultAction;
+use super::faults::{Effect, FaultAction, Strike};
 use super::graphql;
+use super::matching::{Marks, When, write_class};
+use super::readings::{Readings, RetryAfter};
 use super::reply;
 use super::rest::Collection;
 use super::server::Connection;
@@ -31,36 +32,98 @@ pub(super) async fn pass(Shared(state): Shared<Arc<State>>, request: Request, ne
     if request.uri().path().starts_with("/_sandbox") {
         return next.run(request).await;
     }
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, BODY_CAP).await else {
         return reply::bare(StatusCode::PAYLOAD_TOO_LARGE);
     };
-    let path = parts.uri.path().to_owned();
-    let kind = kind_of(&path, &body);
+    let (marks, json) = marks_of(&parts, &body);
+    let n = state.arrived(&marks, parts.uri.query(), json);
     let connection = parts.extensions.get::<Connection>().cloned();
-    state.count(kind);
-    let _under_way = (kind != RequestKind::Token).then(|| state.enter());
+    let _under_way = (marks.kind != RequestKind::Token).then(|| state.enter());
     if !state.latency.is_zero() {
         tokio::time::sleep(state.latency).await;
     }
-    if kind != RequestKind::Token
+    if marks.kind != RequestKind::Token
         && let Err(wait) = state.admit()
     {
+        state.answered(n, StatusCode::TOO_MANY_REQUESTS);
         return too_many(&state.readings(), wait);
     }
-    let fault = state.next_fault(kind, &path);
-    let answer = next.run(Request::from_parts(parts, Body::from(body)));
-    match fault {
-        None => answer.await,
-        Some(action) => {
-            Spoiler {
+    let strike = state.next_fault(&marks, n);
+    let effect = strike.as_ref().map_or(Effect::Applied, |strike| strike.effect);
+    parts.extensions.insert(effect);
+    let errand = Errand {
+        state: Arc::clone(&state),
+        marks,
+        n,
+    };
+    let request = Request::from_parts(parts, Body::from(body));
+    let forgets = matches!(&strike, Some(strike) if strike.action == FaultAction::ForgetTokens);
+    if forgets {
+        state.oauth.forget_all();
+    }
+    let wanted = strike.as_ref().is_none_or(Strike::lets_through);
+    let answer = errand.run(wanted.then(|| next.run(request))).await;
+    let answer = match strike {
+        None => answer,
+        Some(Strike { action, .. }) => {
+            let spoiler = Spoiler {
                 state: Arc::clone(&state),
                 connection,
-            }
-            .spoil(action, answer)
-            .await
+            };
+            spoiler.spoil(action, answer).await
         }
+    };
+    state.answered(n, answer.status());
+    answer
+}
+
+/// One request on its way, with what others do around it and where it is held.
+struct Errand {
+    state: Arc<State>,
+    marks: Marks,
+    n: u64,
+}
+
+impl Errand {
+    /// The answer; an empty one if nobody is asked.
+    async fn run(self, asked: Option<impl Future<Output = Response>>) -> Response {
+        let Self { state, marks, n } = self;
+        let edits = state.next_edits(&marks);
+        let held = state.barrier.claims(&marks);
+        state.edit_on(When::Before, &edits);
+        if marks.kind != RequestKind::Token {
+            state.land();
+        }
+        if held == Some(When::Before) {
+            state.barrier.hold(n).await;
+        }
+        let answer = match asked {
+            Some(asked) => asked.await,
+            None => Response::default(),
+        };
+        state.edit_on(When::After, &edits);
+        if held == Some(When::After) {
+            state.barrier.hold(n).await;
+        }
+        answer
     }
+}
+
+/// How a request is seen by faults, edits and the log, and its body if it is JSON.
+fn marks_of(parts: &http::request::Parts, body: &[u8]) -> (Marks, Option<Value>) {
+    let path = parts.uri.path().to_owned();
+    let kind = kind_of(&path, body);
+    let json = (parts.method != Method::GET)
+        .then(|| serde_json::from_slice(body).ok())
+        .flatten();
+    let marks = Marks {
+        write: write_class(&parts.method, kind, &path, json.as_ref()),
+        method: parts.method.clone(),
+        kind,
+        path,
+    };
+    (marks, json)
 }
 
 fn kind_of(path: &str, body: &[u8]) -> RequestKind {
@@ -113,7 +176,7 @@ struct Spoiler {
 }
 
 impl Spoiler {
-    async fn spoil(self, action: FaultAction, answer: impl Future<Output = Response>) -> Response {
+    async fn spoil(self, action: FaultAction, answer: Response) -> Response {
         match action {
             FaultAction::Status { status, html } => {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -137,24 +200,22 @@ impl Spoiler {
                 self.reset();
                 std::future::pending().await
             }
-            FaultAction::ForgetTokens => {
-                self.state.oauth.forget_all();
-                answer.await
-            }
+            // Forgotten before the request was answered.
+            FaultAction::ForgetTokens => answer,
             FaultAction::Truncate => {
-                let (parts, half, _) = halved(answer.await).await;
+                let (parts, half, _) = halved(answer).await;
                 Response::from_parts(
                     parts,
                     Body::from_stream(stream::iter([Ok::<_, Infallible>(half)])),
                 )
             }
-            FaultAction::ShortBody => half_then(answer.await, async { Bytes::new() }).await,
+            FaultAction::ShortBody => half_then(answer, async { Bytes::new() }).await,
             FaultAction::ResetMidBody => {
                 let never = async move {
                     self.reset();
                     std::future::pending().await
                 };
-                half_then(answer.await, never).await
+                half_then(answer, never).await
             }
         }
     }

@@ -15,10 +15,10 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use super::compile::{Compiler, Operation, Problem, Root};
-use super::config::{GraphqlAccess, Introspection, Readings, Surface, TopLevel};
 use super::introspect;
 use super::oauth::Grant;
 use super::query::Query;
+use super::readings::{GraphqlAccess, Introspection, Readings, Surface, TopLevel};
 use super::render::{Call, Object, Page, Plan, Style};
 use super::reply;
 use super::schema::{Handle, Type};
@@ -145,6 +145,16 @@ enum Outcome {
     Json(Value),
 }
 
+impl Outcome {
+    fn rows(&self) -> &[Handle] {
+        match self {
+            Self::Rows(_, _, rows) => rows,
+            Self::Row(_, _, row) => std::slice::from_ref(row),
+            Self::Json(_) => &[],
+        }
+    }
+}
+
 /// `data`: root fields in the order asked.
 struct Data<'a> {
     tenant: &'a Tenant,
@@ -201,14 +211,19 @@ fn execute(state: &State, readings: &Readings, grant: &Grant, operation: Operati
         rest_cap: state.page_cap,
     };
     let (mut fields, mut errors) = (Vec::new(), Vec::new());
+    let mut users: Option<Vec<Handle>> = None;
     for (key, root) in operation.roots {
+        let of_users = root.ty() == Some(Type::User);
         let outcome = runner.run(root).unwrap_or_else(|message| {
             errors.push(Problem::at(message, &key));
             Outcome::Json(Value::Null)
         });
+        if of_users {
+            users.get_or_insert_default().extend_from_slice(outcome.rows());
+        }
         fields.push((key, outcome));
     }
-    reply::json(
+    let answer = reply::json(
         StatusCode::OK,
         &Answer {
             data: Data {
@@ -217,7 +232,11 @@ fn execute(state: &State, readings: &Readings, grant: &Grant, operation: Operati
             },
             errors,
         },
-    )
+    );
+    if let Some(rows) = users {
+        state.store.saw(tenant, Type::User, &Query::default(), &rows);
+    }
+    answer
 }
 
 struct Runner<'a> {

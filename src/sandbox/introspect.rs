@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::config::{IdForm, Readings, Surface};
+use super::readings::{IdForm, Readings, Surface};
 use super::render::is_visible;
 use super::schema::{Attribute, Kind, Type, camel};
 

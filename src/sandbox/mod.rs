@@ -30,16 +30,25 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+mod barrier;
+mod change;
 mod compile;
 mod config;
 mod control;
+mod edits;
 mod faults;
+mod gaps;
 mod gate;
 mod graphql;
+mod growth;
+mod intake;
 mod introspect;
+mod log;
+mod matching;
 mod oauth;
 mod person;
 mod query;
+mod readings;
 mod render;
 mod reply;
 mod rest;
@@ -51,16 +60,24 @@ mod stats;
 mod store;
 mod tenant;
 mod truth;
+mod write;
 mod xml;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{
-    DEFAULT_SCOPES, EmptyList, ErrorBody, GraphqlAccess, Heed, IdForm, Introspection, KeyForm, Ordering,
-    PAGE_CAP, PerSurface, Presence, Readings, RestAccess, RetryAfter, SandboxConfig, TlsFiles, TopLevel,
+pub use barrier::{PausePoint, Paused};
+pub use config::{DEFAULT_SCOPES, PAGE_CAP, SandboxConfig, TlsFiles};
+pub use edits::{Change, Edit, ScriptedEdit, UnknownReference};
+pub use faults::{Effect, FaultAction, Faults, ScriptedFault};
+pub use gaps::{Gaps, UserGaps};
+pub use log::LogEntry;
+pub use matching::{Matching, When, WriteClass};
+pub use readings::{
+    Clear, ClearedRoles, EmptyList, ErrorBody, GraphqlAccess, Heed, IdForm, Introspection, KeyForm, KeyIn,
+    ListWrite, MembershipCreate, MembershipDelete, Ordering, PerList, PerSurface, Presence, Readings,
+    RestAccess, RetryAfter, TopLevel, Touch, UpdatedAt, Visibility, WriteReply,
 };
-pub use faults::{FaultAction, Faults, ScriptedFault};
 pub use stats::{RequestKind, Stats};
 pub use truth::{Truth, TruthClass, TruthGroup, TruthGroupKind, TruthLicense, TruthRole, TruthUser};
 
@@ -157,6 +174,54 @@ impl Running {
     /// Replaces the readings, from the next request on.
     pub fn set_readings(&self, readings: Readings) {
         self.state.set_readings(readings);
+    }
+
+    /// Carries out a change by someone else, at once.
+    ///
+    /// Errors: it names what is not in the tenant; then nothing changes.
+    pub fn edit(&self, edit: &Edit) -> Result<(), UnknownReference> {
+        self.state.edit(edit)
+    }
+
+    /// The last 10 000 requests, oldest first; those for `/_sandbox` are not among them.
+    pub fn log(&self) -> Vec<LogEntry> {
+        self.state.log()
+    }
+
+    /// Empties the log; its numbers go on.
+    pub fn clear_log(&self) {
+        self.state.clear_log();
+    }
+
+    /// Who stood without any role, having had some.
+    pub fn gaps(&self) -> Gaps {
+        self.state.gaps()
+    }
+
+    /// Holds the request that `point` means, when it comes; lets go of any held so far.
+    pub fn pause(&self, point: PausePoint) {
+        self.state.barrier.arm(point);
+    }
+
+    /// Lets the held request go on, and waits for no other.
+    pub fn resume(&self) {
+        self.state.barrier.resume();
+    }
+
+    /// Whether a request is held.
+    pub fn paused(&self) -> Paused {
+        self.state.paused()
+    }
+
+    /// Waits until a request is held.
+    pub async fn held(&self) {
+        // The sender lives as long as the state.
+        let _ = self.state.barrier.watch().wait_for(Option::is_some).await;
+    }
+
+    /// Waits until none is held: it went on, or its client went away.
+    pub async fn released(&self) {
+        let _ = self.state.barrier.watch().wait_for(Option::is_none).await;
     }
 
     /// Ends the sandbox: the port is free and every connection is closed, hanging ones too.

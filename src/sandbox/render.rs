@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::Value;
 
-use super::config::{EmptyList, IdForm, KeyForm, Presence, Readings, Surface};
+use super::readings::{EmptyList, IdForm, KeyForm, Presence, Readings, Surface};
 use super::schema::{Attribute, Handle, Kind, Leaf, Shown, Type, same_name};
-use super::tenant::Tenant;
+use super::tenant::{TWO_SPELLINGS, Tenant};
 
 /// What is written of an object.
 #[derive(Debug, Clone, Default)]
@@ -77,14 +77,6 @@ pub(super) fn is_visible(ty: Type, attribute: &Attribute, readings: &Readings, s
     !hidden && (!subtype || *readings.user_type.on(surface) == Presence::Present)
 }
 
-/// Licenses whose key Coupa's own pages spell both ways.
-const TWO_SPELLINGS: [&str; 4] = [
-    "treasury-user",
-    "invoicing-user",
-    "category-planner-user",
-    "category-strategy-user",
-];
-
 fn rest_key(attribute: &Attribute, readings: &Readings) -> Cow<'static, str> {
     if readings.license_keys == KeyForm::Underscored && TWO_SPELLINGS.contains(&attribute.name) {
         attribute.name.replace('-', "_").into()
@@ -99,8 +91,16 @@ impl Plan {
         Self::shown(ty, readings, |shown| shown != Shown::OnRequest)
     }
 
+    /// The same without nested lists.
+    pub(super) fn without_lists(mut self) -> Self {
+        let is_list =
+            |item: &Item| matches!(&item.source, Source::Nested(a, _) if matches!(a.kind, Kind::Many(..)));
+        self.items.retain(|item| !is_list(item));
+        self
+    }
+
     /// The REST object as it stands inside another.
-    fn inner(ty: Type, readings: &Readings) -> Self {
+    pub(super) fn inner(ty: Type, readings: &Readings) -> Self {
         Self::shown(ty, readings, |shown| shown == Shown::Always)
     }
 
@@ -295,7 +295,7 @@ mod tests {
 
     use super::*;
     use crate::sandbox::SandboxConfig;
-    use crate::sandbox::config::PerSurface;
+    use crate::sandbox::readings::PerSurface;
 
     fn written(row: u64, fields: Option<&str>, readings: &Readings, call: Call) -> Value {
         let tenant = Tenant::grow(&SandboxConfig {

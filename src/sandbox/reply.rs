@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
 
-use super::config::{ErrorBody, Readings};
+use super::readings::{ErrorBody, Readings};
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 pub(super) const XML: HeaderValue = HeaderValue::from_static("application/xml; charset=utf-8");

@@ -8,14 +8,15 @@ use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::config::{Heed, Readings, RestAccess, Surface, TopLevel};
 use super::query::Query;
+use super::readings::{Heed, Presence, Readings, RestAccess, Surface, TopLevel};
 use super::render::{Call, Object, Page, Plan, Style};
 use super::reply;
-use super::schema::Type;
+use super::schema::{Handle, Type};
 use super::state::State;
 use super::stats::RequestKind;
 use super::store::Manners;
+use super::tenant::{Class, Tenant};
 use super::xml;
 
 /// One collection of the API.
@@ -24,10 +25,11 @@ pub(super) struct Collection {
     pub(super) path: &'static str,
     pub(super) kind: RequestKind,
     ty: Type,
-    /// Read scope, from Coupa's list of scopes and endpoints.
-    scope: &'static str,
+    /// Scopes, from Coupa's list of scopes and endpoints.
+    read_scope: &'static str,
+    write_scope: &'static str,
     /// XML names, also the key of validation errors.
-    singular: &'static str,
+    pub(super) singular: &'static str,
     plural: &'static str,
     access: fn(&Readings) -> RestAccess,
 }
@@ -37,7 +39,8 @@ const COLLECTIONS: [Collection; 4] = [
         path: "users",
         kind: RequestKind::RestUsers,
         ty: Type::User,
-        scope: "core.user.read",
+        read_scope: "core.user.read",
+        write_scope: "core.user.write",
         singular: "user",
         plural: "users",
         access: |r| r.rest_users,
@@ -46,7 +49,8 @@ const COLLECTIONS: [Collection; 4] = [
         path: "user_groups",
         kind: RequestKind::RestGroups,
         ty: Type::Group,
-        scope: "core.user_group.read",
+        read_scope: "core.user_group.read",
+        write_scope: "core.user_group.write",
         singular: "user-group",
         plural: "user-groups",
         access: |r| r.rest_groups,
@@ -55,7 +59,8 @@ const COLLECTIONS: [Collection; 4] = [
         path: "user_group_memberships",
         kind: RequestKind::RestMemberships,
         ty: Type::Membership,
-        scope: "core.user_group.read",
+        read_scope: "core.user_group.read",
+        write_scope: "core.user_group.write",
         singular: "user-group-membership",
         plural: "user-group-memberships",
         access: |r| r.rest_memberships,
@@ -64,7 +69,8 @@ const COLLECTIONS: [Collection; 4] = [
         path: "roles",
         kind: RequestKind::RestRoles,
         ty: Type::Role,
-        scope: "core.common.read",
+        read_scope: "core.common.read",
+        write_scope: "core.common.write",
         singular: "role",
         plural: "roles",
         access: |r| r.rest_roles,
@@ -80,7 +86,7 @@ impl Collection {
 
 /// The form the caller asked for; Coupa's default is XML.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Format {
+pub(super) enum Format {
     Json,
     Xml,
 }
@@ -99,40 +105,59 @@ impl Format {
     }
 
     fn error(self, status: StatusCode, key: &str, message: &str) -> Response {
+        self.errors(status, key, &[message.to_owned()])
+    }
+
+    /// Coupa's documented body of a refusal.
+    pub(super) fn errors(self, status: StatusCode, key: &str, messages: &[String]) -> Response {
         match self {
             Self::Json => {
                 let mut errors = serde_json::Map::new();
-                errors.insert(key.to_owned(), json!([message]));
+                errors.insert(key.to_owned(), json!(messages));
                 errors.insert("warnings".to_owned(), Value::Null);
                 reply::json(status, &json!({ "errors": errors }))
             }
-            Self::Xml => reply::with_body(status, reply::XML, xml::errors(message)),
+            Self::Xml => reply::with_body(status, reply::XML, xml::errors(&messages.join(", "))),
         }
     }
 
-    fn not_found(self, key: &str) -> Response {
+    pub(super) fn not_found(self, key: &str) -> Response {
         self.error(StatusCode::NOT_FOUND, key, "Resource not found")
     }
 
     fn answer(self, root: &str, body: &impl Serialize) -> Response {
+        self.answer_with(StatusCode::OK, root, body)
+    }
+
+    pub(super) fn answer_with(self, status: StatusCode, root: &str, body: &impl Serialize) -> Response {
         match self {
-            Self::Json => reply::json(StatusCode::OK, body),
+            Self::Json => reply::json(status, body),
             Self::Xml => {
                 let value = serde_json::to_value(body).unwrap_or_default();
-                reply::with_body(StatusCode::OK, reply::XML, xml::document(root, &value))
+                reply::with_body(status, reply::XML, xml::document(root, &value))
             }
         }
     }
 }
 
-/// One request, admitted: token good, collection readable.
-struct Admitted {
-    collection: &'static Collection,
-    format: Format,
-    readings: Arc<Readings>,
+/// One request, admitted: token good, collection there and allowed.
+pub(super) struct Admitted {
+    pub(super) collection: &'static Collection,
+    pub(super) format: Format,
+    pub(super) readings: Arc<Readings>,
 }
 
-fn admit(state: &State, path: &str, headers: &HeaderMap) -> Result<Admitted, Box<Response>> {
+/// Admits a write.
+pub(super) fn admit_write(state: &State, path: &str, headers: &HeaderMap) -> Result<Admitted, Box<Response>> {
+    admit(state, path, headers, |collection| collection.write_scope)
+}
+
+fn admit(
+    state: &State,
+    path: &str,
+    headers: &HeaderMap,
+    scope: fn(&Collection) -> &'static str,
+) -> Result<Admitted, Box<Response>> {
     let readings = state.readings();
     let format = Format::asked(headers);
     let grant = state
@@ -141,7 +166,7 @@ fn admit(state: &State, path: &str, headers: &HeaderMap) -> Result<Admitted, Box
         .ok_or_else(|| reply::unauthorized(&readings))?;
     let collection = Collection::named(path).ok_or_else(|| format.not_found("base"))?;
     match (collection.access)(&readings) {
-        RestAccess::Allowed if grant.allows(collection.scope) => Ok(Admitted {
+        RestAccess::Allowed if grant.allows(scope(collection)) => Ok(Admitted {
             collection,
             format,
             readings,
@@ -158,7 +183,7 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    match admit(&state, &path, &headers) {
+    match admit(&state, &path, &headers, |collection| collection.read_scope) {
         Ok(admitted) => admitted.list(&state, &query.unwrap_or_default()),
         Err(refusal) => *refusal,
     }
@@ -171,7 +196,7 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    match admit(&state, &path, &headers) {
+    match admit(&state, &path, &headers, |collection| collection.read_scope) {
         Ok(admitted) => admitted.show(&state, &id, &query.unwrap_or_default()),
         Err(refusal) => *refusal,
     }
@@ -190,13 +215,13 @@ impl Admitted {
                 return format.error(StatusCode::BAD_REQUEST, collection.singular, &error.to_string());
             }
         };
-        let Some(plan) = self.plan(&query) else {
+        let Some(plan) = self.plan(query.fields.as_deref()) else {
             return self.bad_fields();
         };
         let tenant = state.store.read();
         let manners = Manners::new(readings, Surface::Rest, state.page_cap);
         let rows = tenant.page(collection.ty, &query, &manners);
-        match (readings.top_level.rest, format) {
+        let answer = match (readings.top_level.rest, format) {
             (TopLevel::Null, _) => format.answer(collection.plural, &Value::Null),
             (TopLevel::NullWhenEmpty, _) if rows.is_empty() => format.answer(collection.plural, &Value::Null),
             // Documented: an empty XML result is a 404.
@@ -211,7 +236,9 @@ impl Admitted {
                 };
                 format.answer(collection.plural, &page)
             }
-        }
+        };
+        state.store.saw(tenant, collection.ty, &query, &rows);
+        answer
     }
 
     fn show(&self, state: &State, id: &str, query: &str) -> Response {
@@ -225,29 +252,36 @@ impl Admitted {
             fields: fields.map(|(_, value)| value.into_owned()),
             ..Query::default()
         };
-        let Some(plan) = self.plan(&query) else {
+        let Some(plan) = self.plan(query.fields.as_deref()) else {
             return self.bad_fields();
         };
         let tenant = state.store.read();
-        let row = leading_id(id).and_then(|id| tenant.find(collection.ty, id));
-        let Some(row) = row else {
-            return format.not_found(collection.singular);
+        let row = if collection.kind == RequestKind::RestUsers && id == "me" {
+            me(&tenant, readings)
+        } else {
+            leading_id(id).and_then(|id| tenant.find(collection.ty, id))
         };
-        let style = Style::new(readings, Surface::Rest, Call::Single);
-        format.answer(
-            collection.singular,
-            &Object {
-                tenant: &tenant,
-                plan: &plan,
-                style: &style,
-                row,
-            },
-        )
+        let answer = match row {
+            None => format.not_found(collection.singular),
+            Some(row) => {
+                let style = Style::new(readings, Surface::Rest, Call::Single);
+                let object = Object {
+                    tenant: &tenant,
+                    plan: &plan,
+                    style: &style,
+                    row,
+                };
+                format.answer(collection.singular, &object)
+            }
+        };
+        state.store.saw(tenant, collection.ty, &query, row.as_slice());
+        answer
     }
 
-    fn plan(&self, query: &Query) -> Option<Plan> {
+    /// What to write of an object; `None` if `fields` cannot be read.
+    pub(super) fn plan(&self, fields: Option<&str>) -> Option<Plan> {
         let ty = self.collection.ty;
-        match (&query.fields, self.readings.fields) {
+        match (fields, self.readings.fields) {
             (Some(fields), Heed::Honoured) => Plan::projected(ty, fields, &self.readings),
             _ => Some(Plan::whole(ty, &self.readings)),
         }
@@ -262,9 +296,16 @@ impl Admitted {
     }
 }
 
+/// The account the token belongs to, where this release tells.
+fn me(tenant: &Tenant, readings: &Readings) -> Option<Handle> {
+    let first = tenant.users.iter().position(|user| user.class == Class::Api);
+    let first = first.filter(|_| readings.users_me == Presence::Present);
+    first.map(|index| index as Handle)
+}
+
 /// The id of a path segment. A client that escapes the `?` sends `5?fields=...` as the segment; Coupa then reads the digits
 /// in front and no parameters at all, so the object comes whole.
-fn leading_id(segment: &str) -> Option<u64> {
+pub(super) fn leading_id(segment: &str) -> Option<u64> {
     segment.split_once('?').map_or(segment, |(id, _)| id).parse().ok()
 }
 

@@ -229,6 +229,9 @@ fn limit(user: u64, place: u64) -> Option<Handle> {
     (which < LIMITS.len() as u64).then(|| user * 16 + which)
 }
 
+/// Codes of currencies, by handle; their ids are one higher.
+pub(super) const CURRENCIES: [&str; 3] = ["USD", "EUR", "JPY"];
+
 /// Content and account groups, by handle.
 const CONTENT_GROUPS: [(u64, &str); 3] = [(1, "Everyone"), (5, "EMEA – Süd"), (9, "US only")];
 const ACCOUNT_GROUPS: [(u64, &str); 2] = [(2, "Chart 1000-1999"), (6, "Chart \"R&D\"")];
@@ -251,7 +254,7 @@ static USER: LazyLock<Vec<Attribute>> = LazyLock::new(|| {
         attribute("employee-number", Text(|t, u| optional(t.employee_number(u))), Always),
         attribute("firstname", Text(|t, u| text(t.first_name(u))), Always),
         attribute("lastname", Text(|t, u| text(t.last_name(u))), Always),
-        attribute("middlename", Text(|_, _| Leaf::Null), WhenWhole),
+        attribute("middlename", Text(|t, u| optional(t.middle_name(u))), WhenWhole),
         attribute("fullname", Text(|t, u| text(format!("{} {}", t.first_name(u), t.last_name(u)))), Always),
         attribute("salesforce-id", Text(|_, _| Leaf::Null), Always),
         attribute("mention-name", Text(|t, u| text(format!("m{}", t.user(u).id))), WhenWhole),
@@ -274,10 +277,10 @@ static USER: LazyLock<Vec<Attribute>> = LazyLock::new(|| {
         attribute("account-security-type", Integer(|_, u| Leaf::Integer(u % 3)), WhenWhole),
         attribute("seniority-level", Text(|_, _| Leaf::Null), WhenWhole),
         attribute("business-function", Text(|_, _| Leaf::Null), WhenWhole),
-        attribute("default-locale", Text(|_, u| text(["en", "de", "ja", "fr"][as_index(u % 4)])), WhenWhole),
-        attribute("default-currency", One(Type::Currency, |_, u| Some(u % 3)), WhenWhole),
+        attribute("default-locale", Text(|t, u| text(t.locale(u))), WhenWhole),
+        attribute("default-currency", One(Type::Currency, Tenant::currency), WhenWhole),
         attribute("default-address", One(Type::Address, |_, u| (u % 4 != 1).then_some(u)), WhenWhole),
-        attribute("phone-work", One(Type::Phone, |_, u| (u % 3 == 0).then_some(u)), WhenWhole),
+        attribute("phone-work", One(Type::Phone, Tenant::phone_work), WhenWhole),
         attribute("phone-mobile", One(Type::Phone, |_, u| (u % 5 == 0).then_some(u + 1)), WhenWhole),
         attribute("department", One(Type::Department, Tenant::department), WhenWhole),
         attribute("manager", One(Type::User, Tenant::manager), WhenWhole),
@@ -375,8 +378,8 @@ static ROLE: [Attribute; 7] = [
 #[rustfmt::skip] // one attribute a line
 static MEMBERSHIP: [Attribute; 10] = [
     attribute("id", Kind::Id(|_, m| membership_id(m)), Shown::Always),
-    attribute("created-at", Kind::Time(|_, m| made(m)), Shown::WhenWhole),
-    attribute("updated-at", Kind::Time(|_, m| made(m) + 5), Shown::WhenWhole),
+    attribute("created-at", Kind::Time(joined), Shown::WhenWhole),
+    attribute("updated-at", Kind::Time(joined), Shown::WhenWhole),
     attribute("user-id", Kind::Id(|t, m| t.user(t.membership(m).user.into()).id), Shown::Always),
     attribute("user-group-id", Kind::Id(|t, m| t.group(t.membership(m).group.into()).id), Shown::Always),
     attribute("user-group-type", Kind::Text(membership_type), Shown::Always),
@@ -385,6 +388,14 @@ static MEMBERSHIP: [Attribute; 10] = [
     attribute("user", Kind::One(Type::User, |t, m| Some(t.membership(m).user.into())), Shown::WhenWhole),
     attribute("user-group", Kind::One(Type::Group, |t, m| Some(t.membership(m).group.into())), Shown::WhenWhole),
 ];
+
+fn joined(tenant: &Tenant, membership: Handle) -> i64 {
+    tenant.joined(membership).unwrap_or_else(|| made(membership))
+}
+
+fn badge_colour(tenant: &Tenant, user: Handle) -> Leaf {
+    tenant.custom_fields(user).badge_colour.map_or(Leaf::Null, text)
+}
 
 fn membership_type(tenant: &Tenant, membership: Handle) -> Leaf {
     text(
@@ -437,7 +448,7 @@ static COUNTRY: [Attribute; 3] = [
 #[rustfmt::skip] // one attribute a line
 static CURRENCY: [Attribute; 3] = [
     attribute("id", Kind::Id(|_, c| c + 1), Shown::Always),
-    attribute("code", Kind::Text(|_, c| text(["USD", "EUR", "JPY"][as_index(c)])), Shown::Always),
+    attribute("code", Kind::Text(|_, c| text(CURRENCIES[as_index(c)])), Shown::Always),
     attribute("decimals", Kind::Integer(|_, c| Leaf::Integer([2, 2, 0][as_index(c)])), Shown::Always),
 ];
 
@@ -453,17 +464,17 @@ static LIMIT: [Attribute; 5] = [
 #[rustfmt::skip] // one attribute a line
 static PHONE: [Attribute; 5] = [
     attribute("id", Kind::Id(|_, p| p + 1), Shown::Always),
-    attribute("country-code", Kind::Text(|_, _| text("41")), Shown::Always),
-    attribute("area-code", Kind::Text(|_, p| text(format!("{:02}", p % 100))), Shown::Always),
-    attribute("number", Kind::Text(|_, p| text(format!("555{p:04}"))), Shown::Always),
-    attribute("extension", Kind::Text(|_, _| Leaf::Null), Shown::Always),
+    attribute("country-code", Kind::Text(|t, p| optional(t.phone(p).country_code)), Shown::Always),
+    attribute("area-code", Kind::Text(|t, p| optional(t.phone(p).area_code)), Shown::Always),
+    attribute("number", Kind::Text(|t, p| optional(t.phone(p).number)), Shown::Always),
+    attribute("extension", Kind::Text(|t, p| optional(t.phone(p).extension)), Shown::Always),
 ];
 
 #[rustfmt::skip] // one attribute a line
 static CUSTOM_FIELDS: [Attribute; 3] = [
-    attribute("badge-colour", Kind::Text(|_, u| text(if u % 2 == 0 { "blue" } else { "grün" })), Shown::Always),
-    attribute("reviewer?", Kind::Flag(|_, u| u % 3 == 0), Shown::Always),
-    attribute("site", Kind::One(Type::Department, Tenant::department), Shown::Always),
+    attribute("badge-colour", Kind::Text(badge_colour), Shown::Always),
+    attribute("reviewer?", Kind::Flag(|t, u| t.custom_fields(u).reviewer), Shown::Always),
+    attribute("site", Kind::One(Type::Department, |t, u| t.custom_fields(u).site), Shown::Always),
 ];
 
 #[rustfmt::skip] // one attribute a line

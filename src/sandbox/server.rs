@@ -25,15 +25,21 @@ use tower::ServiceExt as _;
 
 use super::config::TlsFiles;
 use super::state::State;
-use super::{control, gate, graphql, reply, rest};
+use super::{control, gate, graphql, reply, rest, write};
 
 /// All paths of the tenant.
 fn routes(state: Arc<State>) -> Router {
     Router::new()
         .route("/oauth2/token", post(token))
         .route("/api/graphql", post(graphql::answer))
-        .route("/api/{collection}", get(rest::list))
-        .route("/api/{collection}/{id}", get(rest::show))
+        .route("/api/{collection}", get(rest::list).post(write::create))
+        .route(
+            "/api/{collection}/{id}",
+            get(rest::show)
+                .put(write::update)
+                .patch(write::update)
+                .delete(write::remove),
+        )
         .merge(control::routes())
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&state),

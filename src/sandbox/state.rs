@@ -4,12 +4,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use super::config::{Readings, SandboxConfig};
-use super::faults::{FaultAction, FaultPlan, Faults};
+use super::barrier::{Barrier, Paused};
+use super::change::Moment;
+use super::config::SandboxConfig;
+use super::edits::{Edit, UnknownReference};
+use super::faults::{FaultPlan, Faults, Strike};
+use super::gaps::Gaps;
+use super::log::{Log, LogEntry};
+use super::matching::{Marks, When};
 use super::oauth::OauthServer;
-use super::stats::{RequestKind, Stats};
+use super::readings::Readings;
+use super::stats::Stats;
 use super::store::Store;
 use super::tenant::Tenant;
+use super::write::Command;
 
 /// The running tenant.
 pub(super) struct State {
@@ -22,6 +30,18 @@ pub(super) struct State {
     stats: Mutex<Stats>,
     bucket: Option<Mutex<Bucket>>,
     in_flight: AtomicU64,
+    log: Mutex<Log>,
+    pub(super) barrier: Barrier,
+    late: Mutex<Vec<Late>>,
+    started: Instant,
+}
+
+/// A write that happens after its request.
+struct Late {
+    /// Right before this API request, counted over all.
+    before: u64,
+    command: Command,
+    readings: Arc<Readings>,
 }
 
 /// A lock whose holder panicked guards plain data all the same.
@@ -43,6 +63,10 @@ impl State {
                 .rate
                 .map(|rate| Mutex::new(Bucket::new(rate, config.burst))),
             in_flight: AtomicU64::new(0),
+            log: Mutex::default(),
+            barrier: Barrier::default(),
+            late: Mutex::default(),
+            started: Instant::now(),
         }
     }
 
@@ -62,15 +86,87 @@ impl State {
         *lock(&self.stats)
     }
 
-    pub(super) fn count(&self, kind: RequestKind) {
-        lock(&self.stats).count(kind);
+    /// Counts and logs an arrival; gives its number in the log.
+    pub(super) fn arrived(&self, marks: &Marks, query: Option<&str>, body: Option<serde_json::Value>) -> u64 {
+        lock(&self.stats).count(marks.kind);
+        let at = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        lock(&self.log).arrived(marks, query, body, at)
+    }
+
+    /// Notes the status with which a request is answered.
+    pub(super) fn answered(&self, n: u64, status: http::StatusCode) {
+        lock(&self.log).answered(n, status);
+    }
+
+    pub(super) fn log(&self) -> Vec<LogEntry> {
+        lock(&self.log).entries()
+    }
+
+    pub(super) fn log_entry(&self, n: u64) -> Option<LogEntry> {
+        lock(&self.log).entry(n).cloned()
+    }
+
+    pub(super) fn clear_log(&self) {
+        lock(&self.log).clear();
     }
 
     /// The fault for the next request, counted if there is one.
-    pub(super) fn next_fault(&self, kind: RequestKind, path: &str) -> Option<FaultAction> {
-        let fault = lock(&self.faults).next(kind, path)?;
+    pub(super) fn next_fault(&self, marks: &Marks, n: u64) -> Option<Strike> {
+        let strike = lock(&self.faults).next(marks)?;
         lock(&self.stats).faults += 1;
-        Some(fault)
+        lock(&self.log).struck(n);
+        Some(strike)
+    }
+
+    /// What others change around the next request.
+    pub(super) fn next_edits(&self, marks: &Marks) -> Vec<(When, Edit)> {
+        lock(&self.faults).edits(marks)
+    }
+
+    /// Carries out those of `edits` that stand on this side of their request.
+    pub(super) fn edit_on(&self, side: When, edits: &[(When, Edit)]) {
+        for (_, edit) in edits.iter().filter(|(when, _)| *when == side) {
+            // A script may name what this tenant does not have; then nobody edits it.
+            let _ = self.edit(edit);
+        }
+    }
+
+    pub(super) fn edit(&self, edit: &Edit) -> Result<(), UnknownReference> {
+        let readings = self.readings();
+        self.store.write().edit(edit, &readings, Moment::now())
+    }
+
+    /// Keeps a write until so many more API requests have come.
+    pub(super) fn postpone(&self, requests: u64, command: Command, readings: Arc<Readings>) {
+        let before = self.stats().api_total + requests;
+        lock(&self.late).push(Late {
+            before,
+            command,
+            readings,
+        });
+    }
+
+    /// Carries out the writes that were kept until now.
+    pub(super) fn land(&self) {
+        let total = self.stats().api_total;
+        let due: Vec<Late> = lock(&self.late)
+            .extract_if(.., |late| late.before <= total)
+            .collect();
+        for late in due {
+            late.command.land(&mut self.store.write(), &late.readings);
+        }
+    }
+
+    pub(super) fn paused(&self) -> Paused {
+        let held = *self.barrier.watch().borrow();
+        Paused {
+            armed: self.barrier.is_armed(),
+            held: held.and_then(|n| self.log_entry(n)),
+        }
+    }
+
+    pub(super) fn gaps(&self) -> Gaps {
+        self.store.read().gaps.read(Instant::now())
     }
 
     /// Takes a place in the rate limit's bucket; if it is full, says when there will be room.

@@ -3,13 +3,14 @@
 //! Invariant: the keyset road (`id[gt]=N`, ascending) costs a binary search and a page, whatever the size of the tenant.
 
 use std::borrow::Cow;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
 
-use super::config::{Heed, Ordering, Readings, Surface};
 use super::query::{Condition, Direction, Query, Test, compare};
+use super::readings::{Heed, Ordering, Readings, Surface};
 use super::schema::{Handle, Leaf, Type};
 use super::seed::mix;
-use super::tenant::{Tenant, as_index, membership_id};
+use super::tenant::{Tenant, as_index, membership_id, to_u32};
 
 /// The tenant, shared by all connections.
 pub(super) struct Store {
@@ -23,9 +24,30 @@ impl Store {
         }
     }
 
-    /// A consistent view. A panic elsewhere leaves plain data behind, so poisoning is passed over.
+    /// A consistent view, with everything shown whose time has come. A panic elsewhere leaves plain data behind, so poisoning is
+    /// passed over.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Tenant> {
+        let tenant = self.tenant.read().unwrap_or_else(PoisonError::into_inner);
+        if tenant.pending.is_empty() {
+            return tenant;
+        }
+        drop(tenant);
+        self.write().settle(Instant::now());
         self.tenant.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The tenant, to be changed.
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Tenant> {
+        self.tenant.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a read that was answered from `tenant` with these rows.
+    pub(super) fn saw(&self, tenant: RwLockReadGuard<'_, Tenant>, ty: Type, query: &Query, rows: &[Handle]) {
+        let waiting = !tenant.pending.is_empty();
+        drop(tenant);
+        if waiting {
+            self.write().saw(ty, query, rows);
+        }
     }
 }
 
@@ -82,10 +104,23 @@ impl Tenant {
         }
     }
 
-    /// The row with this public id.
+    /// The row with this public id, if reads show it.
     pub(super) fn find(&self, ty: Type, id: u64) -> Option<Handle> {
+        self.locate(ty, id).filter(|&row| self.is_shown(ty, row))
+    }
+
+    /// The row with this public id, shown or not.
+    pub(super) fn locate(&self, ty: Type, id: u64) -> Option<Handle> {
         let row = self.first_at_least(ty, id);
         (row < self.count(ty) && self.public_id(ty, row) == id).then_some(row)
+    }
+
+    fn is_shown(&self, ty: Type, row: Handle) -> bool {
+        match ty {
+            Type::User => self.unborn.is_empty() || !self.unborn.contains(&to_u32(as_index(row))),
+            Type::Membership => self.membership(row).shown,
+            _ => true,
+        }
     }
 
     fn first_at_least(&self, ty: Type, id: u64) -> Handle {
@@ -139,7 +174,7 @@ impl Tenant {
     fn slice(&self, ty: Type, query: &Query, manners: &Manners, span: Span) -> Vec<Handle> {
         let matching = self
             .candidates(ty, query, span.from, span.to)
-            .filter(|&row| query.admits(self, row));
+            .filter(|&row| self.is_shown(ty, row) && query.admits(self, row));
         match manners.order {
             Ordering::Scattered => {
                 let mut rows: Vec<Handle> = matching.collect();
@@ -171,10 +206,10 @@ impl Tenant {
         from: Handle,
         to: Handle,
     ) -> Box<dyn DoubleEndedIterator<Item = Handle> + 'a> {
-        let posting = if ty == Type::User {
-            query.tests.iter().find_map(|t| self.posting(t))
-        } else {
-            None
+        let posting = match ty {
+            Type::User => query.tests.iter().find_map(|t| self.posting(t)),
+            Type::Membership => query.tests.iter().find_map(|t| self.memberships_for(t)),
+            _ => None,
         };
         match posting {
             None => Box::new(from..to.max(from)),
@@ -188,6 +223,19 @@ impl Tenant {
                     .map(Handle::from)
                     .filter(move |row| (from..to).contains(row)),
             ),
+        }
+    }
+
+    /// The memberships a condition on `user-id` can hold for.
+    fn memberships_for(&self, test: &Test) -> Option<Cow<'_, [u32]>> {
+        match (test.path.as_slice(), &test.condition) {
+            ([only], Condition::Equals(Leaf::Integer(id))) if only.name == "user-id" => {
+                let user = self.find(Type::User, *id);
+                let mut rows = user.map_or_else(Vec::new, |user| self.user(user).memberships.to_vec());
+                rows.sort_unstable();
+                Some(Cow::Owned(rows))
+            }
+            _ => None,
         }
     }
 
@@ -243,7 +291,7 @@ impl Tenant {
     /// Puts the last row before a keyset page at its top; a page of one row keeps its own, so that readers get on.
     fn repeat_row(&self, ty: Type, query: &Query, from: Handle, limit: usize, page: &mut Vec<Handle>) {
         let mut earlier = self.candidates(ty, query, 0, from).rev();
-        if let Some(row) = earlier.find(|&row| query.admits(self, row)) {
+        if let Some(row) = earlier.find(|&row| self.is_shown(ty, row) && query.admits(self, row)) {
             page.truncate(limit.saturating_sub(1).max(1));
             page.insert(0, row);
         }
@@ -289,7 +337,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use crate::sandbox::SandboxConfig;
-    use crate::sandbox::config::PerSurface;
+    use crate::sandbox::readings::PerSurface;
 
     fn tenant() -> Tenant {
         Tenant::grow(&SandboxConfig {

@@ -191,7 +191,8 @@ impl Truth {
 }
 
 fn user_of(tenant: &Tenant, user: u64) -> TruthUser {
-    let row = tenant.user(user);
+    let row = tenant.true_user(user);
+    let profile = tenant.true_profile(user);
     TruthUser {
         id: row.id,
         class: match row.class {
@@ -202,21 +203,22 @@ fn user_of(tenant: &Tenant, user: u64) -> TruthUser {
             Class::ManagedService => TruthClass::ManagedService,
         },
         active: row.active,
-        login: tenant.login(user),
-        email: tenant.email(user),
-        first_name: tenant.first_name(user).to_owned(),
-        last_name: tenant.last_name(user).to_owned(),
-        full_name: format!("{} {}", tenant.first_name(user), tenant.last_name(user)),
-        employee_number: tenant.employee_number(user),
-        department: tenant
-            .department(user)
-            .map(|d| DEPARTMENTS[as_index(d)].1.to_owned()),
-        manager_id: tenant.manager(user).map(|m| tenant.user(m).id),
-        sso_identifier: tenant.sso_identifier(user),
-        authentication_method: tenant.authentication_method(user).to_owned(),
-        created_at: tenant.created(user),
+        full_name: format!("{} {}", profile.first_name, profile.last_name),
+        login: profile.login,
+        email: profile.email,
+        first_name: profile.first_name.into_owned(),
+        last_name: profile.last_name.into_owned(),
+        employee_number: profile.employee_number,
+        department: profile.department.map(|d| DEPARTMENTS[as_index(d)].1.to_owned()),
+        manager_id: profile.manager.map(|m| tenant.user(m).id),
+        sso_identifier: profile.sso_identifier,
+        authentication_method: profile.authentication_method.into_owned(),
+        created_at: profile.created,
         roles: row.roles.iter().map(|&r| tenant.roles[r as usize].id).collect(),
-        groups: tenant.groups_of(user).map(|g| tenant.group(g).id).collect(),
+        groups: tenant
+            .true_groups(user)
+            .map(|g| tenant.group(g.into()).id)
+            .collect(),
         licenses: LICENSES
             .iter()
             .enumerate()

@@ -3,6 +3,8 @@
 //!
 //! Invariant: pure; answers `Invalid` and names the field, never its value.
 
+use std::time::Duration;
+
 use crate::model::fault::Fault;
 use crate::proto::connector as c1;
 
@@ -12,11 +14,15 @@ const PAGE_SIZE: u32 = 250;
 const PAGE_TOKEN: usize = 1024 * 1024;
 /// Bytes of any id.
 const ID: usize = 1024;
+/// Seconds that a caller may ask an action to be waited for.
+const INLINE_WAIT: u64 = 86_400;
 
 /// A request that can be judged by itself.
 pub(super) trait Checked {
-    /// The sync it belongs to, as the caller names it.
-    fn sync_id(&self) -> &str;
+    /// The sync it belongs to, as the caller names it; empty for a change.
+    fn sync_id(&self) -> &str {
+        ""
+    }
 
     /// Whether it is well formed.
     fn check(&self) -> Result<(), Fault>;
@@ -72,6 +78,84 @@ fn resource(value: Option<&c1::Resource>) -> Result<(), Fault> {
         return Err(Fault::invalid("resource is missing"));
     };
     resource_id("resource.id", value.id.as_ref())
+}
+
+/// A resource whose id may be missing; if it is there, it is complete.
+fn stub(field: &str, value: Option<&c1::Resource>) -> Result<(), Fault> {
+    match value.and_then(|value| value.id.as_ref()) {
+        None => Ok(()),
+        some => resource_id(&format!("{field}.id"), some),
+    }
+}
+
+/// Ids suffice to know an entitlement; one of them must be there.
+fn entitlement(field: &str, value: &c1::Entitlement) -> Result<(), Fault> {
+    not_longer(&format!("{field}.id"), &value.id)?;
+    stub(&format!("{field}.resource"), value.resource.as_ref())
+}
+
+impl Checked for c1::GrantManagerServiceGrantRequest {
+    fn check(&self) -> Result<(), Fault> {
+        let Some(asked) = &self.entitlement else {
+            return Err(Fault::invalid("entitlement is missing"));
+        };
+        entitlement("entitlement", asked)?;
+        let principal = self.principal.as_ref();
+        resource_id(
+            "principal.id",
+            principal.and_then(|principal| principal.id.as_ref()),
+        )
+    }
+}
+
+impl Checked for c1::GrantManagerServiceRevokeRequest {
+    fn check(&self) -> Result<(), Fault> {
+        let Some(grant) = &self.grant else {
+            return Err(Fault::invalid("grant is missing"));
+        };
+        if let Some(asked) = &grant.entitlement {
+            entitlement("grant.entitlement", asked)?;
+        }
+        stub("grant.principal", grant.principal.as_ref())?;
+        not_longer("grant.id", &grant.id)
+    }
+}
+
+impl Checked for c1::DeleteResourceRequest {
+    fn check(&self) -> Result<(), Fault> {
+        resource_id("resource_id", self.resource_id.as_ref())
+    }
+}
+
+impl Checked for c1::DeleteResourceV2Request {
+    fn check(&self) -> Result<(), Fault> {
+        resource_id("resource_id", self.resource_id.as_ref())
+    }
+}
+
+impl Checked for c1::CreateAccountRequest {
+    fn check(&self) -> Result<(), Fault> {
+        not_longer("resource_type_id", &self.resource_type_id)?;
+        if self.account_info.is_none() {
+            return Err(Fault::invalid("account_info is missing"));
+        }
+        Ok(())
+    }
+}
+
+impl Checked for c1::InvokeActionRequest {
+    fn check(&self) -> Result<(), Fault> {
+        let Some(wait) = &self.inline_wait else {
+            return Ok(());
+        };
+        let within = |wait: Duration| wait <= Duration::from_secs(INLINE_WAIT);
+        if Duration::try_from(*wait).is_ok_and(within) {
+            return Ok(());
+        }
+        Err(Fault::invalid(format!(
+            "inline_wait is not between 0 s and {INLINE_WAIT} s"
+        )))
+    }
 }
 
 impl Checked for c1::ConnectorServiceCleanupRequest {
@@ -223,5 +307,65 @@ mod tests {
             ..Default::default()
         };
         assert!(refused(&orphan).contains("parent_resource_id"));
+    }
+
+    fn entitlement_by_id() -> c1::Entitlement {
+        c1::Entitlement {
+            id: "role:1:member".into(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn ids_suffice_for_a_change() {
+        let request = c1::GrantManagerServiceGrantRequest {
+            entitlement: Some(entitlement_by_id()),
+            principal: grants().resource,
+            ..Default::default()
+        };
+        request.check().unwrap();
+        let revoke = |grant| c1::GrantManagerServiceRevokeRequest {
+            grant: Some(grant),
+            ..Default::default()
+        };
+        let by_id = c1::Grant {
+            id: "🧸_UNKNOWN_GRANT_ID".into(),
+            ..Default::default()
+        };
+        revoke(by_id).check().unwrap();
+        let bare = c1::Grant {
+            principal: Some(c1::Resource::default()),
+            ..Default::default()
+        };
+        revoke(bare).check().unwrap();
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_change_is_named() {
+        let mut grant = c1::GrantManagerServiceGrantRequest::default();
+        assert!(refused(&grant).contains("entitlement is missing"));
+        grant.entitlement = Some(entitlement_by_id());
+        assert!(refused(&grant).contains("principal.id is missing"));
+        grant.principal = Some(c1::Resource::default());
+        assert!(refused(&grant).contains("principal.id is missing"));
+        grant.entitlement.as_mut().unwrap().resource = Some(c1::Resource {
+            id: Some(c1::ResourceId::default()),
+            ..Default::default()
+        });
+        assert!(refused(&grant).contains("entitlement.resource.id.resource_type"));
+        grant.entitlement.as_mut().unwrap().id = "x".repeat(ID + 1);
+        assert!(refused(&grant).contains("entitlement.id is longer"));
+        assert!(refused(&c1::GrantManagerServiceRevokeRequest::default()).contains("grant"));
+        assert!(refused(&c1::DeleteResourceRequest::default()).contains("resource_id"));
+        assert!(refused(&c1::DeleteResourceV2Request::default()).contains("resource_id"));
+        assert!(refused(&c1::CreateAccountRequest::default()).contains("account_info"));
+        for seconds in [-1, 86_401] {
+            let invoke = c1::InvokeActionRequest {
+                inline_wait: Some(prost_types::Duration { seconds, nanos: 0 }),
+                ..Default::default()
+            };
+            assert!(refused(&invoke).contains("inline_wait"), "{seconds}");
+        }
+        c1::InvokeActionRequest::default().check().unwrap();
     }
 }

@@ -3,13 +3,22 @@
 //! Invariant: only a fault's message and advice leave the process. What the syncer does with a code (connector-protocol,
 //! section 11.1) decides the choice: it retries `Unavailable`, drops a chain on `NotFound` and stops on the rest.
 
+use std::collections::HashMap;
+
 use jiff::{SignedDuration, Timestamp};
 use prost::Message as _;
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::model::fault::{Fault, FaultKind};
 use crate::proto;
 use crate::proto::connector::{RateLimitDescription, rate_limit_description};
+
+/// The reason by which the platform knows a change that a policy speaks against (baton-sdk: pkg/types/grant/cancelled.go).
+const CANCELLED: &str = "grant_cancelled";
+
+/// The domain of that reason.
+const SDK: &str = "github.com/conductorone/baton-sdk";
 
 /// The status that says what `fault` says, as of `now`.
 pub(super) fn status(fault: &Fault, now: Timestamp) -> Status {
@@ -23,6 +32,11 @@ pub(super) fn status(fault: &Fault, now: Timestamp) -> Status {
                 details: vec![proto::pack(&rate_limit(*until, now))],
             };
             Status::with_details(code, message, details.encode_to_vec().into())
+        }
+        FaultKind::Declined => {
+            let metadata = HashMap::from([("reason".to_owned(), message.clone())]);
+            let details = ErrorDetails::with_error_info(CANCELLED, SDK, metadata);
+            Status::with_error_details(code, message, details)
         }
         _ => Status::new(code, message),
     }
@@ -92,6 +106,22 @@ mod tests {
             assert_eq!(status.message(), "m; a");
             assert!(!String::from_utf8_lossy(status.details()).contains("secret"));
         }
+    }
+
+    #[test]
+    fn a_policy_says_so_in_the_way_the_platform_reads() {
+        let fault = Fault::new(FaultKind::Declined, "the group is inactive")
+            .advise("allow it")
+            .because("secret detail");
+        let status = status(&fault, Timestamp::UNIX_EPOCH);
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.reason, "grant_cancelled");
+        assert_eq!(info.domain, "github.com/conductorone/baton-sdk");
+        let metadata: Vec<_> = info.metadata.into_iter().collect();
+        assert_eq!(
+            metadata,
+            [("reason".to_owned(), "the group is inactive; allow it".to_owned())]
+        );
     }
 
     #[test]

@@ -22,12 +22,12 @@ pub(crate) struct Holdings {
     numbers: HashMap<Item, u32>,
     items: Vec<Item>,
     ids: Vec<UserId>,
-    /// `None`: replaced by a later row of the same user.
+    /// `None`: replaced by a later row of the same user, or gone.
     classes: Vec<Option<AccountClass>>,
     starts: Vec<usize>,
     lists: Vec<u32>,
-    /// Lists that were read again and found longer.
-    longer: HashMap<u32, Vec<u32>>,
+    /// Lists that were read again, in place of those above. Few, so that nothing is moved for them.
+    again: HashMap<u32, Vec<u32>>,
 }
 
 impl Holdings {
@@ -52,7 +52,7 @@ impl Holdings {
         Ok(slot)
     }
 
-    /// Forgets a row that a later one of the same user replaces.
+    /// Forgets a row that a later one of the same user replaces, or whose user is gone.
     pub(crate) fn forget(&mut self, slot: u32) {
         self.classes[slot as usize] = None;
     }
@@ -63,7 +63,14 @@ impl Holdings {
         list.extend(self.list(more));
         list.sort_unstable();
         list.dedup();
-        self.longer.insert(slot, list);
+        self.again.insert(slot, list);
+    }
+
+    /// Puts a later reading of a user in place of the one before.
+    pub(crate) fn replace(&mut self, slot: u32, class: AccountClass, access: &Access) {
+        let list = self.list(access);
+        self.again.insert(slot, list);
+        self.classes[slot as usize] = Some(class);
     }
 
     /// Users that count: slot, id and class.
@@ -128,8 +135,8 @@ impl Holdings {
     }
 
     fn held(&self, slot: u32) -> &[u32] {
-        if let Some(longer) = self.longer.get(&slot) {
-            return longer;
+        if let Some(list) = self.again.get(&slot) {
+            return list;
         }
         let slot = slot as usize;
         let end = self.starts.get(slot + 1).copied().unwrap_or(self.lists.len());

@@ -135,6 +135,24 @@ impl Shared {
         self.change(|progress| progress.stretches.entry(after).or_default().done = true);
     }
 
+    /// Puts another row in place of a user's, or takes it out. `false`: the user has none.
+    pub(crate) fn replace(&self, user: UserId, row: Option<Row>) -> bool {
+        let mut found = false;
+        self.change(|progress| {
+            let below = progress.stretches.range_mut(..user.get()).next_back();
+            let Some((_, stretch)) = below else { return };
+            let Ok(at) = stretch.rows.binary_search_by_key(&user, |row| row.id) else {
+                return;
+            };
+            found = true;
+            match row {
+                Some(row) => stretch.rows[at] = row,
+                None => drop(stretch.rows.remove(at)),
+            }
+        });
+        found
+    }
+
     /// All rows of all ranges, ascending by id.
     pub(crate) fn all_rows(&self) -> Vec<Row> {
         let progress = self.lock();

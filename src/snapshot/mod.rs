@@ -1,13 +1,14 @@
 //! One pass over a tenant, kept as "who holds what" for every caller of a sync.
 //!
 //! ```text
-//! survey ─► roles, groups ─► users, ranges side by side ─► cut lists? ─► strays? ─► index ─► guard ─► complete
+//! survey ─► roles, groups ─► users, ranges side by side ─► cut lists? ─► touched? ─► strays? ─► index ─► guard ─► complete
 //!                              └► spool: accounts, served in order while the pass still runs
 //! ```
 //!
 //! Memory holds ids and the index (planned sizes: `index`); what is only passed on lies in the spool.
 //!
-//! Invariants: every user is read once and classified once; nothing incomplete is ever shown as complete.
+//! Invariants: every user is read once and classified once, but for those whom our own changes touched meanwhile, who are read again;
+//! nothing incomplete is ever shown as complete.
 
 mod account;
 mod class;
@@ -24,6 +25,7 @@ mod report;
 mod spool;
 #[cfg(test)]
 mod tests;
+mod touched;
 mod users;
 mod verify;
 
@@ -35,6 +37,7 @@ pub use index::Index;
 pub use live::{Accounts, Complete, Rest, Snapshot, Waited};
 pub use registry::{Fresh, Lone, Snapshots};
 pub use report::{ClassCount, Served, SnapshotReport};
+pub use touched::{Again, Touched};
 
 /// What to do when the tenant shows far less than in the last complete pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +65,9 @@ pub struct SnapshotConfig {
     pub readers: usize,
     /// Shortest pause before a call that failed for a passing reason is made again. Default: 5 seconds.
     pub pause: Duration,
+    /// How long a pass, or a question about one item, waits in all for a list to be whole again that a change of ours has emptied.
+    /// Default: 10 seconds.
+    pub mending: Duration,
 }
 
 impl Default for SnapshotConfig {
@@ -74,6 +80,7 @@ impl Default for SnapshotConfig {
             shared_age: Duration::from_hours(1),
             readers: 8,
             pause: Duration::from_secs(5),
+            mending: Duration::from_secs(10),
         }
     }
 }

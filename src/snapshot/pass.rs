@@ -1,4 +1,4 @@
-//! One pass over the tenant: survey, roles and groups, every user once, then the judgements, then the index.
+//! One pass over the tenant: survey, roles and groups, every user once, those touched meanwhile again, then the judgements, then the index.
 //!
 //! Invariant: a pass ends complete and judged, or with a fault; nothing is ever guessed in place of what could not be read.
 
@@ -17,10 +17,12 @@ use super::index::Holdings;
 use super::live::{Complete, Shared};
 use super::report::{ClassCount, Served, SnapshotReport};
 use super::spool::Spool;
+use super::touched::Touched;
 use super::{OnShrink, SnapshotConfig};
 use crate::model::access::{Item, ItemKind};
 use crate::model::baseline::{Baseline, Baselines, Count};
 use crate::model::fault::{Fault, FaultKind};
+use crate::model::journal::Journal;
 use crate::model::tenant::{AccountClass, Finding, Group, ReadTenant, Role, Tenant};
 
 /// A call that failed for a reason that passes is made again so often, after the tenant's client gave up retrying.
@@ -33,6 +35,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 pub(crate) struct Pass {
     pub(crate) tenant: Arc<dyn Tenant>,
     pub(crate) baselines: Arc<dyn Baselines>,
+    pub(crate) journal: Option<Arc<dyn Journal>>,
     pub(crate) config: SnapshotConfig,
     pub(crate) shared: Arc<Shared>,
 }
@@ -49,6 +52,7 @@ impl Pass {
     }
 
     async fn read(&self) -> Result<Complete, Fault> {
+        let touched = Touched::from_now(self.journal.clone(), self.config.mending);
         let reader = self.patiently("survey", || self.tenant.survey()).await?;
         let spool = Arc::new(Spool::create().await?);
         self.shared.start(Arc::clone(&reader), Arc::clone(&spool));
@@ -56,6 +60,7 @@ impl Pass {
             pass: self,
             reader: reader.as_ref(),
             spool: &spool,
+            touched,
             before: self.last_counts().await?,
             holdings: Mutex::new(Holdings::new(&reader.survey().licenses)),
             findings: Mutex::new(reader.survey().findings.clone()),
@@ -118,6 +123,7 @@ pub(super) struct Reading<'a> {
     pub(super) pass: &'a Pass,
     pub(super) reader: &'a dyn ReadTenant,
     pub(super) spool: &'a Spool,
+    pub(super) touched: Touched,
     before: Counts,
     pub(super) holdings: Mutex<Holdings>,
     findings: Mutex<Vec<Finding>>,
@@ -135,6 +141,8 @@ impl Reading<'_> {
         )
         .await?;
         self.look_for_cuts().await?;
+        // After that: a list that is read alone is whole where others are cut, and would hide them.
+        self.reread_touched(&SupplierRoles::among(&roles)).await?;
         let (roles, groups) = self.add_strays(roles, groups).await?;
         self.finish(roles, groups).await
     }
@@ -284,7 +292,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn off_thread<T, F>(work: F) -> Result<T, Fault>
+pub(super) async fn off_thread<T, F>(work: F) -> Result<T, Fault>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T, Fault> + Send + 'static,

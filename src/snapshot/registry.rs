@@ -17,8 +17,10 @@ use super::class::SupplierRoles;
 use super::live::{self, Snapshot};
 use super::pass::Pass;
 use super::report::SnapshotReport;
+use super::touched::Touched;
 use crate::model::baseline::Baselines;
 use crate::model::fault::Fault;
+use crate::model::journal::Journal;
 use crate::model::tenant::{ReadTenant, Tenant};
 
 /// Snapshots that live at once; a newer sync drops the oldest.
@@ -34,6 +36,7 @@ const LONE_QUESTIONS: u32 = 3;
 pub struct Snapshots {
     tenant: Arc<dyn Tenant>,
     baselines: Arc<dyn Baselines>,
+    journal: Option<Arc<dyn Journal>>,
     config: SnapshotConfig,
     live: Arc<Mutex<Live>>,
     fresh: Mutex<Option<(Instant, Probe)>>,
@@ -89,11 +92,17 @@ impl Fresh {
 }
 
 impl Snapshots {
-    /// No snapshot yet.
-    pub fn new(tenant: Arc<dyn Tenant>, baselines: Arc<dyn Baselines>, config: SnapshotConfig) -> Self {
+    /// No snapshot yet. `journal` is that of the changes made to this tenant, by this process or another; `None`: there are none.
+    pub fn new(
+        tenant: Arc<dyn Tenant>,
+        baselines: Arc<dyn Baselines>,
+        journal: Option<Arc<dyn Journal>>,
+        config: SnapshotConfig,
+    ) -> Self {
         Self {
             tenant,
             baselines,
+            journal,
             config,
             live: Arc::default(),
             fresh: Mutex::new(None),
@@ -173,6 +182,11 @@ impl Snapshots {
         probe
     }
 
+    /// What our own changes touch from now on, for a query that is about to be made.
+    pub fn touched(&self) -> Touched {
+        Touched::from_now(self.journal.clone(), self.config.mending)
+    }
+
     /// How snapshots are made.
     pub fn config(&self) -> &SnapshotConfig {
         &self.config
@@ -219,6 +233,7 @@ impl Snapshots {
         let pass = Pass {
             tenant: Arc::clone(&self.tenant),
             baselines: Arc::clone(&self.baselines),
+            journal: self.journal.clone(),
             config: self.config.clone(),
             shared: Arc::clone(&shared),
         };

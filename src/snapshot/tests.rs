@@ -35,7 +35,7 @@ fn config() -> SnapshotConfig {
 
 fn over(tenant: &Arc<FakeTenant>, baselines: &Arc<Memory>, config: SnapshotConfig) -> Snapshots {
     let baselines: Arc<dyn Baselines> = Arc::clone(baselines) as _;
-    Snapshots::new(Arc::new(Handle(Arc::clone(tenant))), baselines, config)
+    Snapshots::new(Arc::new(Handle(Arc::clone(tenant))), baselines, None, config)
 }
 
 fn snapshots(tenant: &Arc<FakeTenant>) -> Snapshots {

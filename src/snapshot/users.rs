@@ -13,6 +13,7 @@ use super::class::SupplierRoles;
 use super::pass::{Reading, lock};
 use super::ranges::{Job, Next, Ranges};
 use super::spool::Row;
+use super::touched::user_of;
 use crate::model::fault::Fault;
 use crate::model::id::UserId;
 use crate::model::tenant::{User, UserCursor, UserFilter, UserOrder, UserPage, UserQuery};
@@ -175,6 +176,56 @@ impl Reading<'_> {
             filter: UserFilter::All,
         };
         self.pass.patiently("users", || self.reader.users(&query)).await
+    }
+
+    /// Reads users again whom our own changes touched since the pass began: their rows may lie inside a change. Costs nothing where
+    /// nothing was changed.
+    ///
+    /// Callers may have been told the earlier row of such a user already, with older values of its profile. That is as if the change
+    /// came after the pass; what counts is that grants are never told of a damaged list.
+    pub(super) async fn reread_touched(&self, suppliers: &SupplierRoles) -> Result<(), Fault> {
+        let entries = self.touched.entries().await?;
+        let touched: HashSet<UserId> = entries.iter().filter_map(user_of).collect();
+        if touched.is_empty() {
+            return Ok(());
+        }
+        // Users who are not here were made meanwhile: they are the next pass's.
+        let slots: HashMap<UserId, u32> = lock(&self.holdings)
+            .users()
+            .filter(|(_, id, _)| touched.contains(id))
+            .map(|(slot, id, _)| (id, slot))
+            .collect();
+        let users = slots.keys().copied().collect();
+        let read = |id| self.pass.patiently("user", move || self.reader.user(id));
+        for (id, user) in self.touched.read(entries, users, read).await? {
+            let Some(slot) = slots.get(&id) else { continue };
+            if let Some(user) = user {
+                self.replace(*slot, user, suppliers).await?;
+            } else {
+                lock(&self.holdings).forget(*slot);
+                self.pass.shared.replace(id, None);
+            }
+        }
+        Ok(())
+    }
+
+    async fn replace(&self, slot: u32, user: User, suppliers: &SupplierRoles) -> Result<(), Fault> {
+        let (account, access) = Account::of(user, suppliers);
+        let (id, class) = (account.id, account.class);
+        lock(&self.holdings).replace(slot, class, &access);
+        if !self.pass.config.classes.contains(class) {
+            self.pass.shared.replace(id, None);
+            return Ok(());
+        }
+        let row = self.spool.append(&[(account, slot)]).await?.pop();
+        if self.pass.shared.replace(id, row) {
+            return Ok(());
+        }
+        // Its place in the list may have been passed by already, and without an account there must be no grants.
+        Err(Fault::unavailable(format!(
+            "user {id} was read in the middle of a change and taken for an account that is not listed"
+        ))
+        .advise("read again"))
     }
 
     /// Takes users in, and spools those that are listed.

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn the_last_baseline_replaces_the_one_before_and_outlives_the_process() {
         let base = TempDir::new().unwrap();
-        let open = || State::open(base.path(), "tenant").unwrap();
+        let open = || State::open(base.path(), "tenant", "client").unwrap();
         assert_eq!(open().last().unwrap(), None);
         let first = baseline(
             1,
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_count_of_a_later_version_is_ignored() {
         let base = TempDir::new().unwrap();
-        let state = State::open(base.path(), "tenant").unwrap();
+        let state = State::open(base.path(), "tenant", "client").unwrap();
         let known = baseline(1, &[(Count::Items(ItemKind::Group), 3)]);
         state.record(&known).unwrap();
         state

@@ -1,7 +1,7 @@
 //! What this program remembers about a tenant between processes: one directory, one `SQLite` database in it.
 //!
 //! Invariant: a state directory belongs to one user of this machine and to one tenant. It is opened only if nobody else can
-//! write into it, and its database is bound to the tenant it was made for.
+//! write into it, and its database is bound to the tenant and the OAuth client it was made for.
 //!
 //! ```text
 //! <base>/<tenant host>/state.db      0600, WAL, read and written by every process
@@ -9,6 +9,7 @@
 //! ```
 
 mod baselines;
+mod journal;
 mod migrate;
 mod place;
 
@@ -40,17 +41,18 @@ pub struct WriterLock {
 }
 
 impl State {
-    /// Opens, or makes, the state of the tenant with key `tenant` (its host) under `base`.
+    /// Opens, or makes, the state of the tenant with key `tenant` (its host) under `base`, for the OAuth client `client_id`: what
+    /// is journalled was seen and done with the rights of that client, and only with them it can be repaired.
     ///
     /// Refused: a directory that is a link, belongs to somebody else or lets others write; a database of a newer version of this
-    /// program, or of another tenant.
-    pub fn open(base: &Path, tenant: &str) -> Result<Self, Fault> {
+    /// program, of another tenant, or of another client. One that knows no client yet adopts this one.
+    pub fn open(base: &Path, tenant: &str, client_id: &str) -> Result<Self, Fault> {
         let dir = place::prepare(base, tenant)?;
         let path = dir.join(DATABASE);
         place::prepare_file(&path)?;
         let mut db = connect(&path).map_err(|error| failed(&path, error))?;
         migrate::up(&mut db, &path)?;
-        bind(&mut db, tenant, &path)?;
+        bind(&mut db, tenant, client_id, &path)?;
         Ok(Self {
             dir,
             db: Mutex::new(db),
@@ -100,30 +102,44 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// Ties a new database to the tenant, or checks that an old one is tied to it.
-fn bind(db: &mut Connection, tenant: &str, path: &Path) -> Result<(), Fault> {
-    let mut work = || -> rusqlite::Result<String> {
+/// Ties a new database to tenant and client, or checks that an old one is tied to them.
+fn bind(db: &mut Connection, tenant: &str, client: &str, path: &Path) -> Result<(), Fault> {
+    let mut work = || -> rusqlite::Result<(String, String)> {
         let change = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         change.execute(
-            "insert or ignore into binding (one, tenant) values (1, ?1)",
-            [tenant],
+            "insert or ignore into binding (one, tenant, client) values (1, ?1, ?2)",
+            [tenant, client],
         )?;
-        let bound = change.query_row("select tenant from binding", [], |row| row.get(0))?;
+        // Made before clients were recorded.
+        change.execute(
+            "update binding set client = ?2 where client is null and tenant = ?1",
+            [tenant, client],
+        )?;
+        let select = "select tenant, coalesce(client, '') from binding";
+        let bound = change.query_row(select, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         change.commit()?;
         Ok(bound)
     };
-    let bound = work().map_err(|error| failed(path, error))?;
-    if bound == tenant {
-        return Ok(());
+    let (bound_tenant, bound_client) = work().map_err(|error| failed(path, error))?;
+    let path = path.display();
+    if bound_tenant != tenant {
+        let why = format!("{path} belongs to the tenant {bound_tenant}, not to {tenant}");
+        return Err(Fault::new(FaultKind::Refused, why).advise("choose another directory with --state-dir"));
     }
-    Err(Fault::new(
-        FaultKind::Refused,
-        format!(
-            "{} belongs to the tenant {bound}, not to {tenant}",
-            path.display()
-        ),
-    )
-    .advise("choose another directory with --state-dir"))
+    if bound_client != client {
+        let (bound, given) = (beginning(&bound_client), beginning(client));
+        let why = format!("{path} belongs to the OAuth client {bound}, not to {given}");
+        return Err(Fault::new(FaultKind::Refused, why).advise(
+            "use the client it was made for; or, once `baton-coupa journal list --open` shows nothing open there, choose another directory with --state-dir",
+        ));
+    }
+    Ok(())
+}
+
+/// So much of a client id as a person needs to know it again. Ids are no secrets, but nobody needs them whole in a log.
+fn beginning(client: &str) -> String {
+    let shown: String = client.chars().take(6).collect();
+    format!("{shown}\u{2026} ({} characters)", client.chars().count())
 }
 
 fn failed(path: &Path, error: rusqlite::Error) -> Fault {
@@ -137,27 +153,62 @@ mod tests {
     use tempfile::TempDir;
 
     const TENANT: &str = "acme.coupahost.com";
+    const CLIENT: &str = "0123456789abcdef0123456789abcdef";
 
     #[test]
     fn state_is_kept_and_bound_to_its_tenant() {
         let base = TempDir::new().unwrap();
-        let dir = State::open(base.path(), TENANT).unwrap().dir().to_owned();
+        let dir = State::open(base.path(), TENANT, CLIENT).unwrap().dir().to_owned();
         assert_eq!(dir, base.path().join(TENANT));
-        State::open(base.path(), TENANT).unwrap();
-        let other = State::open(base.path(), "other.coupahost.com").unwrap();
+        State::open(base.path(), TENANT, CLIENT).unwrap();
+        let other = State::open(base.path(), "other.coupahost.com", CLIENT).unwrap();
         assert_ne!(other.dir(), dir, "each tenant has its own");
         drop(other);
 
         std::fs::rename(&dir, base.path().join("moved.coupahost.com")).unwrap();
-        let fault = State::open(base.path(), "moved.coupahost.com").err().unwrap();
+        let fault = State::open(base.path(), "moved.coupahost.com", CLIENT)
+            .err()
+            .unwrap();
         assert_eq!(*fault.kind(), FaultKind::Refused);
         assert!(fault.message().contains(TENANT), "{fault}");
     }
 
     #[test]
+    fn state_is_bound_to_its_client() {
+        let base = TempDir::new().unwrap();
+        let open = |client| State::open(base.path(), TENANT, client);
+        open(CLIENT).unwrap();
+        open(CLIENT).unwrap();
+        let fault = open("fedcba9876543210").err().unwrap();
+        assert_eq!(*fault.kind(), FaultKind::Refused);
+        let told = fault.to_string();
+        for part in ["012345", "fedcba", "--state-dir", "journal list --open"] {
+            assert!(told.contains(part), "{part} is missing in {told}");
+        }
+        for whole in [CLIENT, "fedcba9876543210"] {
+            assert!(!format!("{fault:?}").contains(whole), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_database_without_a_client_adopts_the_first_one() {
+        let base = TempDir::new().unwrap();
+        let open = |client| State::open(base.path(), TENANT, client);
+        let state = open(CLIENT).unwrap();
+        state
+            .db()
+            .execute("update binding set client = null", [])
+            .unwrap();
+        drop(state);
+        open("another").unwrap();
+        assert!(open(CLIENT).is_err(), "it is bound from then on");
+        open("another").unwrap();
+    }
+
+    #[test]
     fn it_is_durable() {
         let base = TempDir::new().unwrap();
-        let state = State::open(base.path(), TENANT).unwrap();
+        let state = State::open(base.path(), TENANT, CLIENT).unwrap();
         let db = state.db();
         let journal: String = db
             .pragma_query_value(None, "journal_mode", |row| row.get(0))
@@ -173,7 +224,7 @@ mod tests {
     fn every_file_in_it_is_private_the_engines_own_too() {
         use std::os::unix::fs::PermissionsExt as _;
         let base = TempDir::new().unwrap();
-        let state = State::open(base.path(), TENANT).unwrap();
+        let state = State::open(base.path(), TENANT, CLIENT).unwrap();
         let _held = state.lock_writer().unwrap();
         let mut names = Vec::new();
         for entry in std::fs::read_dir(state.dir()).unwrap() {
@@ -189,9 +240,9 @@ mod tests {
     #[test]
     fn one_writer_at_a_time_and_readers_need_no_lock() {
         let base = TempDir::new().unwrap();
-        let first = State::open(base.path(), TENANT).unwrap();
+        let first = State::open(base.path(), TENANT, CLIENT).unwrap();
         let held = first.lock_writer().unwrap();
-        let second = State::open(base.path(), TENANT).unwrap();
+        let second = State::open(base.path(), TENANT, CLIENT).unwrap();
         assert_eq!(*second.lock_writer().unwrap_err().kind(), FaultKind::Conflict);
         assert!(
             second
@@ -207,7 +258,7 @@ mod tests {
     fn processes_may_start_at_the_same_time() {
         let base = TempDir::new().unwrap();
         std::thread::scope(|scope| {
-            let open = || State::open(base.path(), TENANT).map(drop);
+            let open = || State::open(base.path(), TENANT, CLIENT).map(drop);
             let all: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
             for one in all {
                 one.join().unwrap().unwrap();
@@ -218,12 +269,12 @@ mod tests {
     #[test]
     fn a_file_that_is_no_database_is_named() {
         let base = TempDir::new().unwrap();
-        let dir = State::open(base.path(), TENANT).unwrap().dir().to_owned();
+        let dir = State::open(base.path(), TENANT, CLIENT).unwrap().dir().to_owned();
         for name in ["state.db", "state.db-wal", "state.db-shm"] {
             let _ = std::fs::remove_file(dir.join(name));
         }
         std::fs::write(dir.join(DATABASE), vec![b'x'; 8192]).unwrap();
-        let fault = State::open(base.path(), TENANT).err().unwrap();
+        let fault = State::open(base.path(), TENANT, CLIENT).err().unwrap();
         assert!(fault.message().contains("state.db"), "{fault}");
     }
 }

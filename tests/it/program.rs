@@ -6,7 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use baton_coupa::sandbox::{
-    FaultAction, Faults, RequestKind, Running, Sandbox, SandboxConfig, ScriptedFault, TlsFiles,
+    Effect, FaultAction, Faults, Matching, RequestKind, Running, Sandbox, SandboxConfig, ScriptedFault,
+    TlsFiles,
 };
 use tempfile::TempDir;
 
@@ -220,10 +221,13 @@ async fn an_unreachable_host_ends_with_14() {
 async fn tokens_that_die_in_the_middle_are_renewed() {
     let faults = Faults {
         scripted: vec![ScriptedFault {
-            kind: Some(RequestKind::RestUsers),
-            path_prefix: None,
-            nth: 5,
-            times: 2,
+            on: Matching {
+                kind: Some(RequestKind::RestUsers),
+                nth: 5,
+                times: 2,
+                ..Matching::default()
+            },
+            effect: Effect::None,
             action: FaultAction::ForgetTokens,
         }],
         ..Faults::default()

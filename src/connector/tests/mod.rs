@@ -1,6 +1,7 @@
 //! The connector over a tenant in memory: what a syncer would read, compared with what the tenant holds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod changes;
 mod pages;
 mod refusals;
 mod walks;
@@ -43,6 +44,7 @@ fn connector(tenant: &Arc<FakeTenant>) -> Connector {
     Connector::new(
         Arc::new(Handle(Arc::clone(tenant))),
         Arc::new(Memory::default()),
+        None,
         config(),
     )
 }
@@ -56,6 +58,7 @@ fn impatient(tenant: &Arc<FakeTenant>) -> Connector {
     Connector::new(
         Arc::new(Handle(Arc::clone(tenant))),
         Arc::new(Memory::default()),
+        None,
         config,
     )
 }

@@ -15,10 +15,13 @@ pub(crate) enum Plain {
     AuthenticationMethod,
     CreatedAt,
     SupplierId,
+    /// Read of one user alone: it tells a change between two reads.
+    UpdatedAt,
 }
 
 impl Plain {
-    pub(crate) const ALL: [Self; 12] = [
+    /// What is read of every user.
+    pub(crate) const LISTED: [Self; 12] = [
         Self::Login,
         Self::Email,
         Self::FirstName,
@@ -32,6 +35,9 @@ impl Plain {
         Self::CreatedAt,
         Self::SupplierId,
     ];
+
+    /// How many there are.
+    pub(super) const COUNT: usize = Self::LISTED.len() + 1;
 
     /// Dashed REST name.
     pub(crate) const fn name(self) -> &'static str {
@@ -48,11 +54,13 @@ impl Plain {
             Self::AuthenticationMethod => "authentication-method",
             Self::CreatedAt => "created-at",
             Self::SupplierId => "supplier-id",
+            Self::UpdatedAt => "updated-at",
         }
     }
 
     pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|plain| plain.name() == name)
+        let mut all = Self::LISTED.into_iter().chain([Self::UpdatedAt]);
+        all.find(|plain| plain.name() == name)
     }
 }
 

@@ -20,7 +20,7 @@ use super::trouble::{Object, Trouble};
 
 pub(crate) use element::{ACTIVE, Field, List, Plain};
 pub(crate) use scalar::Flag;
-pub(crate) use thing::{FieldDescription, GroupRow, RoleRow, Row, TypeDescription};
+pub(crate) use thing::{FieldDescription, GroupRow, MembershipRow, Numbered, RoleRow, Row, TypeDescription};
 pub(crate) use user::UserRow;
 
 /// Decodes a REST answer.
@@ -30,6 +30,17 @@ pub(crate) fn rest<T: DeserializeOwned>(body: &[u8], object: Object) -> Result<T
         _ if path.starts_with('[') => format!("{}{path}", object.root()),
         _ => format!("{}.{path}", object.root()),
     })
+}
+
+/// The number of the object in the answer to a write; `None` if the answer is empty or tells none. What is no JSON, or only the
+/// beginning of it, is an error.
+pub(crate) fn number_in(body: &[u8]) -> Result<Option<u64>, Trouble> {
+    if body.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    decode::<IgnoredAny>(body, str::to_owned)?;
+    let object = decode::<Numbered>(body, str::to_owned);
+    Ok(object.ok().map(|object| object.id()))
 }
 
 /// Decodes a GraphQL answer: the value of its one root field. `asked` are the field names the query used.

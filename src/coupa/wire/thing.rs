@@ -1,4 +1,4 @@
-//! Rows of groups and roles, and the description of a GraphQL type.
+//! Rows of groups, roles and memberships, objects of which the number matters, and the description of a GraphQL type.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -92,6 +92,50 @@ impl Row for RoleRow {
             omnipotent: self.omnipotent == Flag::True,
             system: self.system == Flag::True,
         })
+    }
+}
+
+/// A row that puts one user into one group.
+#[derive(Deserialize)]
+pub(crate) struct MembershipRow {
+    id: Id,
+    #[serde(default, rename = "user-id", alias = "user_id")]
+    user_id: Option<Id>,
+    #[serde(default)]
+    user: Option<Numbered>,
+    #[serde(default, rename = "user-group-id", alias = "user_group_id")]
+    group_id: Option<Id>,
+    #[serde(default, rename = "user-group", alias = "user_group")]
+    group: Option<Numbered>,
+}
+
+impl MembershipRow {
+    pub(crate) const fn id(&self) -> u64 {
+        self.id.0
+    }
+
+    /// Whose row it is, if it tells.
+    pub(crate) fn user(&self) -> Option<u64> {
+        let nested = || self.user.as_ref().map(Numbered::id);
+        self.user_id.map(|id| id.0).or_else(nested)
+    }
+
+    /// In which group, if it tells.
+    pub(crate) fn group(&self) -> Option<u64> {
+        let nested = || self.group.as_ref().map(Numbered::id);
+        self.group_id.map(|id| id.0).or_else(nested)
+    }
+}
+
+/// An object of which only the number matters.
+#[derive(Deserialize)]
+pub(crate) struct Numbered {
+    id: Id,
+}
+
+impl Numbered {
+    pub(crate) const fn id(&self) -> u64 {
+        self.id.0
     }
 }
 

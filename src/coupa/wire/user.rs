@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::de::{self, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -19,7 +20,7 @@ use super::scalar::{Flag, Id, Text};
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct UserRow {
     pub(crate) id: u64,
-    plain: [Option<Box<str>>; Plain::ALL.len()],
+    plain: [Option<Box<str>>; Plain::COUNT],
     lists: [Option<Vec<u64>>; List::ALL.len()],
     flags: Vec<(Box<str>, Flag)>,
 }
@@ -28,10 +29,21 @@ impl UserRow {
     pub(crate) const fn new(id: u64) -> Self {
         Self {
             id,
-            plain: [const { None }; Plain::ALL.len()],
+            plain: [const { None }; Plain::COUNT],
             lists: [const { None }; List::ALL.len()],
             flags: Vec::new(),
         }
+    }
+
+    /// When the user was last changed, if the row tells; or the name of the element that cannot be understood.
+    pub(crate) fn updated_at(&self) -> Result<Option<Timestamp>, Box<str>> {
+        self.time(Plain::UpdatedAt)
+    }
+
+    fn time(&self, plain: Plain) -> Result<Option<Timestamp>, Box<str>> {
+        let text = self.plain(plain);
+        text.map(|text| timestamp(text).ok_or_else(|| plain.name().into()))
+            .transpose()
     }
 
     pub(crate) fn plain(&self, plain: Plain) -> Option<&str> {
@@ -95,6 +107,7 @@ impl UserRow {
         let access = self.access(catalog)?;
         let marks = self.marks()?;
         let manager = self.plain(Plain::Manager).map(str::parse).transpose();
+        let created_at = self.time(Plain::CreatedAt)?;
         let mut take = |plain: Plain| self.plain[plain as usize].take();
         Ok(User {
             id,
@@ -110,9 +123,8 @@ impl UserRow {
             department: take(Plain::Department),
             sso_identifier: take(Plain::SsoIdentifier),
             authentication_method: take(Plain::AuthenticationMethod),
-            created_at: take(Plain::CreatedAt)
-                .map(|text| timestamp(&text).ok_or(Plain::CreatedAt.name()))
-                .transpose()?,
+            created_at,
+            // Whole objects show it, but a listing must not tell more of some tenants than of others.
             updated_at: None,
             access,
         })
@@ -208,7 +220,7 @@ impl UserRow {
 }
 
 /// A date with a zone, or, as Coupa reads them, without one in UTC.
-fn timestamp(text: &str) -> Option<jiff::Timestamp> {
+fn timestamp(text: &str) -> Option<Timestamp> {
     if let Ok(timestamp) = text.parse() {
         return Some(timestamp);
     }

@@ -6,10 +6,12 @@ use super::*;
 
 fn every(action: FaultAction) -> Faults {
     let scripted = ScriptedFault {
-        kind: None,
-        path_prefix: Some("/api".into()),
-        nth: 1,
-        times: u64::MAX,
+        on: Matching {
+            path_prefix: Some("/api".into()),
+            times: u64::MAX,
+            ..Matching::default()
+        },
+        effect: Effect::None,
         action,
     };
     Faults {
@@ -156,10 +158,12 @@ async fn hanging_forgetting_and_bulky_answers() {
         .unwrap();
     assert_eq!(bulk.len(), 3_000_000);
     let once = ScriptedFault {
-        kind: Some(RequestKind::RestRoles),
-        path_prefix: None,
-        nth: 2,
-        times: 1,
+        on: Matching {
+            kind: Some(RequestKind::RestRoles),
+            nth: 2,
+            ..Matching::default()
+        },
+        effect: Effect::None,
         action: FaultAction::ForgetTokens,
     };
     tenant.running.set_faults(Faults {

@@ -18,6 +18,7 @@ use super::*;
 mod mishaps;
 mod readings;
 mod surfaces;
+mod writes;
 
 const READ: &str = "core.user.read core.user_group.read core.common.read";
 

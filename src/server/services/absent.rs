@@ -1,4 +1,4 @@
-//! The services of which this connector has nothing to show: no actions, no event feeds, no tickets, no assets. They
+//! The services of which this connector has nothing to show: no event feeds, no tickets, no assets. They
 //! answer, because a runner may ask, and say so in the way a Go connector does.
 
 use futures::stream::{self, Empty};
@@ -7,7 +7,6 @@ use tonic::{Request, Response, Status, async_trait};
 
 use crate::model::fault::{Fault, FaultKind};
 use crate::proto::connector as c1;
-use crate::proto::connector::action_service_server::ActionService;
 use crate::proto::connector::asset_service_server::AssetService;
 use crate::proto::connector::event_service_server::EventService;
 use crate::proto::connector::tickets_service_server::TicketsService;
@@ -18,37 +17,6 @@ pub(super) struct Absent;
 
 fn not_found<Q, A: Message>(request: &Request<Q>, message: &'static str) -> Reply<A> {
     respond(request, Err(Fault::new(FaultKind::NotFound, message)))
-}
-
-#[async_trait]
-impl ActionService for Absent {
-    async fn invoke_action(
-        &self,
-        request: Request<c1::InvokeActionRequest>,
-    ) -> Reply<c1::InvokeActionResponse> {
-        not_found(&request, "no such action")
-    }
-
-    async fn get_action_status(
-        &self,
-        request: Request<c1::GetActionStatusRequest>,
-    ) -> Reply<c1::GetActionStatusResponse> {
-        not_found(&request, "no such action invocation")
-    }
-
-    async fn get_action_schema(
-        &self,
-        request: Request<c1::GetActionSchemaRequest>,
-    ) -> Reply<c1::GetActionSchemaResponse> {
-        not_found(&request, "no such action")
-    }
-
-    async fn list_action_schemas(
-        &self,
-        request: Request<c1::ListActionSchemasRequest>,
-    ) -> Reply<c1::ListActionSchemasResponse> {
-        respond(&request, Ok(c1::ListActionSchemasResponse::default()))
-    }
 }
 
 #[async_trait]

@@ -13,7 +13,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 
 use self::absent::Absent;
-use self::provisioning::Closed;
+use self::provisioning::Writer;
 use self::read::Reader;
 use super::call::MAX_MESSAGE;
 use super::limiter::NoLimit;
@@ -50,8 +50,8 @@ macro_rules! register {
 
 /// All services over `connector`, and reflection.
 pub(super) fn routes(connector: Arc<Connector>) -> Result<Routes, Fault> {
-    let reader = Arc::new(Reader::new(connector));
-    let closed = Arc::new(Closed);
+    let reader = Arc::new(Reader::new(Arc::clone(&connector)));
+    let writer = Arc::new(Writer::new(connector));
     let absent = Arc::new(Absent);
     let limiter = Arc::new(NoLimit);
     let mut routes = Routes::builder();
@@ -63,12 +63,12 @@ pub(super) fn routes(connector: Arc<Connector>) -> Result<Routes, Fault> {
         ResourceGetterServiceServer(reader),
         EntitlementsServiceServer(reader),
         GrantsServiceServer(reader),
-        GrantManagerServiceServer(closed),
-        ResourceManagerServiceServer(closed),
-        ResourceDeleterServiceServer(closed),
-        AccountManagerServiceServer(closed),
-        CredentialManagerServiceServer(closed),
-        ActionServiceServer(absent),
+        GrantManagerServiceServer(writer),
+        ResourceManagerServiceServer(writer),
+        ResourceDeleterServiceServer(writer),
+        AccountManagerServiceServer(writer),
+        CredentialManagerServiceServer(writer),
+        ActionServiceServer(writer),
         EventServiceServer(absent),
         TicketsServiceServer(absent),
         AssetServiceServer(absent),

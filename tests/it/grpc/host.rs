@@ -34,7 +34,7 @@ pub(crate) fn connector(tenant: Arc<dyn Tenant>) -> Arc<Connector> {
         },
         ..ConnectorConfig::default()
     };
-    Arc::new(Connector::new(tenant, Arc::new(Forgetful), config))
+    Arc::new(Connector::new(tenant, Arc::new(Forgetful), None, config))
 }
 
 /// A server in this process, stopped when dropped.

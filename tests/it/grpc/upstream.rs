@@ -7,7 +7,8 @@ use std::time::Duration;
 use baton_coupa::coupa::{Coupa, CoupaConfig, Endpoint, Timeouts};
 use baton_coupa::model::tenant::Tenant;
 use baton_coupa::sandbox::{
-    FaultAction, Faults, GraphqlAccess, Readings, RestAccess, Running, Sandbox, SandboxConfig, ScriptedFault,
+    Effect, FaultAction, Faults, GraphqlAccess, Matching, Readings, RestAccess, Running, Sandbox,
+    SandboxConfig, ScriptedFault,
 };
 
 use super::host::any_port;
@@ -130,10 +131,12 @@ fn sandbox(upstream: Upstream) -> SandboxConfig {
 /// Every request of the API, though not for tokens, ends like this.
 fn always(action: FaultAction) -> Faults {
     let scripted = ScriptedFault {
-        kind: None,
-        path_prefix: Some("/api".to_owned()),
-        nth: 1,
-        times: u64::MAX,
+        on: Matching {
+            path_prefix: Some("/api".to_owned()),
+            times: u64::MAX,
+            ..Matching::default()
+        },
+        effect: Effect::None,
         action,
     };
     Faults {
@@ -159,6 +162,7 @@ fn client(base_url: &str, id: &str, secret: &str, request: Duration) -> Coupa {
         first_wait: Duration::from_millis(10),
         longest_wait: Duration::from_secs(1),
         patience: Duration::from_millis(200),
+        fresh: Duration::from_secs(1),
         token_lag: Duration::from_secs(1),
     };
     Coupa::new(config).unwrap()

@@ -61,6 +61,7 @@ pub fn connector(
     Arc::new(Connector::new(
         Arc::new(Coupa::new(config).unwrap()),
         baselines,
+        None,
         settings,
     ))
 }

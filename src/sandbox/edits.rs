@@ -1,0 +1,116 @@
+//! Changes made by someone else, in the tenant's own screens: at once, or around a chosen request.
+//!
+//! Invariant: an edit does what it says, however the readings bend writes over the API; like those, it moves `updated-at` and is
+//! shown when the readings say.
+
+use serde::{Deserialize, Serialize};
+
+use super::change::Moment;
+use super::matching::{Matching, When};
+use super::readings::Readings;
+use super::schema::{Type, same_name};
+use super::tenant::{LICENSES, Tenant, as_index, to_u32};
+
+/// One change to one user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Edit {
+    /// Coupa id.
+    pub user: u64,
+    /// What is changed.
+    pub change: Change,
+}
+
+/// A change. Roles and groups are given by their Coupa ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// Gives a role.
+    AddRole(u64),
+    /// Takes a role away.
+    RemoveRole(u64),
+    /// Gives exactly these roles.
+    ReplaceRoles(Vec<u64>),
+    /// Puts the user into a group.
+    AddGroup(u64),
+    /// Takes the user out of a group.
+    RemoveGroup(u64),
+    /// Sets a license, a read-only one too.
+    SetLicense {
+        /// Dashed REST name.
+        name: String,
+        /// Whether it is held.
+        held: bool,
+    },
+    /// Activates or deactivates the account.
+    SetActive(bool),
+}
+
+/// An edit around chosen requests. As JSON, what `on` holds stands beside the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ScriptedEdit {
+    /// The requests.
+    #[serde(flatten)]
+    pub on: Matching,
+    /// On which side of each.
+    #[serde(default)]
+    pub when: When,
+    /// What is changed.
+    pub edit: Edit,
+}
+
+/// An edit names a user, role, group or license that is not in the tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownReference;
+
+impl std::fmt::Display for UnknownReference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no such user, role, group or license in the tenant")
+    }
+}
+
+impl std::error::Error for UnknownReference {}
+
+impl Tenant {
+    /// Carries out an edit.
+    pub(super) fn edit(
+        &mut self,
+        edit: &Edit,
+        readings: &Readings,
+        now: Moment,
+    ) -> Result<(), UnknownReference> {
+        let user = self.locate(Type::User, edit.user).ok_or(UnknownReference)?;
+        let place = |ty, id| {
+            let row = self.locate(ty, id).ok_or(UnknownReference)?;
+            Ok(to_u32(as_index(row)))
+        };
+        let mut draft = self.draft(user);
+        match &edit.change {
+            Change::AddRole(id) => {
+                draft.roles.insert(place(Type::Role, *id)?);
+            }
+            Change::RemoveRole(id) => {
+                draft.roles.remove(&place(Type::Role, *id)?);
+            }
+            Change::ReplaceRoles(ids) => {
+                let roles: Result<_, _> = ids.iter().map(|&id| place(Type::Role, id)).collect();
+                draft.roles = roles?;
+            }
+            Change::AddGroup(id) => {
+                draft.groups.insert(place(Type::Group, *id)?);
+            }
+            Change::RemoveGroup(id) => {
+                draft.groups.remove(&place(Type::Group, *id)?);
+            }
+            Change::SetLicense { name, held } => {
+                let bit = LICENSES.iter().position(|license| same_name(license.name, name));
+                let bit = bit.ok_or(UnknownReference)?;
+                draft.licenses = draft.licenses & !(1 << bit) | u32::from(*held) << bit;
+            }
+            Change::SetActive(active) => draft.active = *active,
+        }
+        self.commit(user, draft, readings.updated_at.list, readings.visibility, now);
+        Ok(())
+    }
+}
