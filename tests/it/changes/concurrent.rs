@@ -7,7 +7,7 @@ use baton_coupa::connector::{Connector, ConnectorConfig};
 use baton_coupa::proto::connector as c1;
 use baton_coupa::proto::connector::grant_manager_service_client::GrantManagerServiceClient;
 use baton_coupa::proto::is;
-use baton_coupa::sandbox::{ListWrite, ListWrites, Readings};
+use baton_coupa::sandbox::{ListWrite, PerList, Readings};
 use baton_coupa::server::{Server, ServerConfig, ServerOptions};
 use futures::future;
 use tokio_util::sync::CancellationToken;
@@ -60,7 +60,7 @@ async fn ask(client: &mut GrantManagerServiceClient<tonic::transport::Channel>, 
 async fn fifty_changes_at_once_over_five_users_have_an_order_that_explains_the_end() {
     for write in [ListWrite::Add, ListWrite::Replace] {
         let readings = Readings {
-            list_write: ListWrites { roles: write, user_groups: write },
+            list_write: PerList { roles: write, user_groups: write },
             ..Readings::default()
         };
         let house = House::with(readings, 200).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use baton_coupa::model::access::Item;
 use baton_coupa::model::journal::{Journal as _, Which};
 use baton_coupa::sandbox::{
-    ListWrite, ListWrites, Matching, MembershipDelete, PausePoint, Readings, Running, SandboxConfig, TruthUser,
+    ListWrite, PerList, Matching, MembershipDelete, PausePoint, Readings, Running, SandboxConfig, TruthUser,
 };
 use baton_coupa::state::State;
 use tempfile::TempDir;
@@ -210,7 +210,7 @@ fn without_membership_calls() -> Readings {
 
 fn replaces() -> Readings {
     Readings {
-        list_write: ListWrites { roles: ListWrite::Replace, user_groups: ListWrite::Replace },
+        list_write: PerList { roles: ListWrite::Replace, user_groups: ListWrite::Replace },
         ..Readings::default()
     }
 }

@@ -4,8 +4,8 @@ use baton_coupa::model::access::Item;
 use baton_coupa::model::change::Effect;
 use baton_coupa::model::journal::Stage;
 use baton_coupa::sandbox::{
-    Edit, Faults, ListWrite, ListWrites, Matching, MembershipDelete, Readings, RequestKind, ScriptedEdit, TruthUser,
-    UserChange, When, WriteClass,
+    Change as Theirs, Edit, Faults, ListWrite, Matching, MembershipDelete, PerList, Readings, RequestKind, ScriptedEdit,
+    TruthUser, When, WriteClass,
 };
 
 use super::house::{House, group, holds, role, with};
@@ -36,10 +36,10 @@ fn windows(house: &House) -> Vec<(usize, usize)> {
 async fn meet(house: &House, before: &TruthUser, ours: &Item, grant: bool, nth: u64, when: When, foreign: Foreign, theirs: u64) -> bool {
     let list_of_groups = matches!(ours, Item::Group(_));
     let change = match (foreign, list_of_groups) {
-        (Foreign::Adds, false) => UserChange::AddRole(theirs),
-        (Foreign::Removes, false) => UserChange::RemoveRole(theirs),
-        (Foreign::Adds, true) => UserChange::AddGroup(theirs),
-        (Foreign::Removes, true) => UserChange::RemoveGroup(theirs),
+        (Foreign::Adds, false) => Theirs::AddRole(theirs),
+        (Foreign::Removes, false) => Theirs::RemoveRole(theirs),
+        (Foreign::Adds, true) => Theirs::AddGroup(theirs),
+        (Foreign::Removes, true) => Theirs::RemoveGroup(theirs),
     };
     house.sandbox.clear_log();
     house.sandbox.set_faults(Faults {
@@ -94,7 +94,7 @@ async fn an_edit_by_somebody_else_between_any_two_calls_is_kept_or_on_record() {
     for write in [ListWrite::Add, ListWrite::Replace] {
         for delete in [MembershipDelete::Works, MembershipDelete::Absent] {
             let readings = Readings {
-                list_write: ListWrites { roles: write, user_groups: write },
+                list_write: PerList { roles: write, user_groups: write },
                 membership_delete: delete,
                 ..Readings::default()
             };

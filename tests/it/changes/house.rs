@@ -37,9 +37,11 @@ pub struct House {
 /// Waits of a test: as many tries, less time.
 pub fn quick() -> ProvisionConfig {
     ProvisionConfig {
-        first_wait: Duration::from_millis(2),
-        longest_wait: Duration::from_millis(20),
+        first_pause: Duration::from_millis(2),
+        longest_pause: Duration::from_millis(20),
+        show_within: Duration::from_millis(250),
         settle: Duration::from_millis(60),
+        recovery_pause: (Duration::from_millis(2), Duration::from_millis(20)),
         ..ProvisionConfig::default()
     }
 }

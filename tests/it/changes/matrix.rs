@@ -5,7 +5,7 @@ use baton_coupa::model::access::Item;
 use baton_coupa::model::change::{Activity, Change};
 use baton_coupa::model::fault::FaultKind;
 use baton_coupa::sandbox::{
-    ClearEffect, Effect, FaultAction, Faults, ListWrite, ListWrites, MembershipDelete, Matching, Readings,
+    Clear, Effect, FaultAction, Faults, ListWrite, PerList, MembershipDelete, Matching, Readings,
     ScriptedFault, TruthUser, Visibility,
 };
 
@@ -15,7 +15,7 @@ use super::house::{House, LICENSE, group, holds, license, role, same_access, use
 const MOST_WRITES: usize = 40;
 
 fn readings() -> Vec<(&'static str, Readings)> {
-    let lists = |write| ListWrites {
+    let lists = |write| PerList {
         roles: write,
         user_groups: write,
     };
@@ -26,8 +26,8 @@ fn readings() -> Vec<(&'static str, Readings)> {
             "adds, no membership calls, [] clears",
             Readings {
                 membership_delete: MembershipDelete::Absent,
-                clear_null: ClearEffect::Ignored,
-                clear_brackets: ClearEffect::Clears,
+                clear_null: Clear::Ignored,
+                clear_brackets: Clear::Clears,
                 ..Readings::default()
             },
         ),

@@ -3,7 +3,7 @@
 use baton_coupa::model::access::Item;
 use baton_coupa::model::change::Effect;
 use baton_coupa::sandbox::{
-    ClearEffect, ClearedRoles, ListWrite, ListWrites, MembershipDelete, Readings, Visibility, WriteReply,
+    Clear, ClearedRoles, ListWrite, PerList, MembershipDelete, Readings, Visibility, WriteReply,
 };
 
 use super::house::{House, LICENSE, group, holds, license, role, same_access, with};
@@ -13,10 +13,10 @@ pub fn list_readings() -> Vec<(String, Readings)> {
     let mut all = Vec::new();
     for write in [ListWrite::Add, ListWrite::Replace] {
         for (null, brackets) in [
-            (ClearEffect::Clears, ClearEffect::Ignored),
-            (ClearEffect::Ignored, ClearEffect::Clears),
-            (ClearEffect::Rejected, ClearEffect::Clears),
-            (ClearEffect::Clears, ClearEffect::Rejected),
+            (Clear::Clears, Clear::Ignored),
+            (Clear::Ignored, Clear::Clears),
+            (Clear::Rejected, Clear::Clears),
+            (Clear::Clears, Clear::Rejected),
         ] {
             for delete in [
                 MembershipDelete::Works,
@@ -25,7 +25,7 @@ pub fn list_readings() -> Vec<(String, Readings)> {
                 MembershipDelete::Ignored,
             ] {
                 let readings = Readings {
-                    list_write: ListWrites {
+                    list_write: PerList {
                         roles: write,
                         user_groups: write,
                     },
