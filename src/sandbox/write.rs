@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::change::{Draft, Moment};
 use super::faults::Effect;
-use super::intake::{Intake, Share, public_id};
+use super::intake::{Intake, Share};
 use super::person::{CustomFields, Profile};
 use super::readings::{MembershipCreate, MembershipDelete, Readings, Surface, WriteReply};
 use super::render::{Call, Object, Plan, Style};
@@ -24,6 +24,7 @@ use super::schema::{Handle, Type, same_name};
 use super::state::State;
 use super::stats::RequestKind;
 use super::tenant::{MembershipRow, Tenant, as_index};
+use super::values::public_id;
 
 /// A write that may happen: judged as far as its target.
 #[derive(Debug, Clone)]
@@ -218,10 +219,9 @@ impl<'a> Writer<'a> {
             command.run(&mut tenant, self.readings(), share)
         };
         match self.effect {
-            Effect::None => Ok(None),
             Effect::Applied => at_once(Share::Whole),
             Effect::Partial if command.has_list() => at_once(Share::FirstHalf),
-            Effect::Partial => Ok(None),
+            Effect::None | Effect::Partial => Ok(None),
             Effect::AfterRequests(requests) => {
                 self.state
                     .postpone(requests, command, Arc::clone(&self.admitted.readings));
