@@ -27,7 +27,6 @@ use super::tenant::{MembershipRow, Tenant, as_index};
 use super::values::public_id;
 
 /// A write that may happen: judged as far as its target.
-#[derive(Debug, Clone)]
 pub(super) enum Command {
     Update { user: Handle, body: Map<String, Value> },
     Create { body: Map<String, Value> },
@@ -177,9 +176,6 @@ impl<'a> Writer<'a> {
         match (user, group.and_then(|group| u32::try_from(group).ok())) {
             (None, _) => Err("User can't be blank".into()),
             (_, None) => Err("User group can't be blank".into()),
-            (Some(user), Some(group)) if tenant.true_membership(user, group).is_some() => {
-                Err("User has already been taken".into())
-            }
             (Some(user), Some(group)) => Ok(Command::Join { user, group }),
         }
     }
@@ -344,6 +340,9 @@ impl Command {
                 Ok(Some(tenant.bear(draft, visibility, now)))
             }
             Self::Join { user, group } => {
+                if tenant.true_membership(*user, *group).is_some() {
+                    return Err("User has already been taken".into());
+                }
                 let mut draft = tenant.draft(*user);
                 draft.groups.insert(*group);
                 tenant.commit(*user, draft, touch.membership, visibility, now);
