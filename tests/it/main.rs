@@ -11,6 +11,7 @@
 
 mod architecture;
 mod c1z;
+mod changes;
 mod conformance;
 mod coupa;
 mod grpc;

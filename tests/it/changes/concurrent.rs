@@ -67,6 +67,7 @@ async fn fifty_changes_at_once_over_five_users_have_an_order_that_explains_the_e
         let connector = Connector::new(
             Arc::new(baton_coupa::coupa::Coupa::new(tenant::client(&house.sandbox)).unwrap()),
             Arc::new(tenant::Remembered::default()),
+            None,
             ConnectorConfig::default(),
         )
         .with_writes(house.provision.clone());

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use baton_coupa::coupa::Coupa;
 use baton_coupa::model::access::Item;
-use baton_coupa::model::change::{Change, Order, Outcome, Via, WriteTenant as _};
+use baton_coupa::model::change::{Activity, Change, Order, Outcome, Via, WriteTenant as _};
 use baton_coupa::model::fault::Fault;
 use baton_coupa::model::id::UserId;
 use baton_coupa::model::journal::{Entry, Journal as _, Which};
 use baton_coupa::provision::{Policy, Provision, ProvisionConfig, Recover};
 use baton_coupa::sandbox::{
-    Faults, Readings, Running, SandboxConfig, TruthClass, TruthUser, WriteClass,
+    Change as Theirs, Edit, Faults, Readings, Running, SandboxConfig, TruthClass, TruthUser, WriteClass,
 };
 use baton_coupa::state::State;
 use tempfile::TempDir;
@@ -52,7 +52,7 @@ impl House {
         let sandbox = tenant::start(SandboxConfig {
             users,
             groups: 24,
-            roles: 16,
+            roles: 30,
             readings,
             ..SandboxConfig::default()
         })
@@ -108,6 +108,33 @@ impl House {
     pub fn user(&self, id: u64) -> TruthUser {
         let users = self.sandbox.truth().users;
         users.into_iter().find(|user| user.id == id).unwrap()
+    }
+
+    /// Makes the user hold what it held, by somebody else's hand, and lets everybody see that.
+    pub async fn restore(&self, before: &TruthUser) {
+        let now = self.user(before.id);
+        let mut changes = vec![
+            Theirs::ReplaceRoles(before.roles.clone()),
+            Theirs::SetActive(before.active),
+        ];
+        changes.extend(missing(&now.groups, &before.groups).map(Theirs::RemoveGroup));
+        changes.extend(missing(&before.groups, &now.groups).map(Theirs::AddGroup));
+        let licenses = now.licenses.iter().chain(&before.licenses).cloned();
+        changes.extend(licenses.map(|name| Theirs::SetLicense {
+            held: before.licenses.contains(&name),
+            name,
+        }));
+        for change in changes {
+            let user = before.id;
+            self.sandbox.edit(&Edit { user, change }).unwrap();
+        }
+        // Where changes show late, reads bring them to light.
+        let user = user_id(before.id);
+        let to = Activity::of(!before.active);
+        for _ in 0..4 {
+            self.provision.plan(&Change::SetActive { user, to }).await.unwrap();
+        }
+        assert!(same_access(&self.user(before.id), before));
     }
 
     /// Writes that reached the tenant.
@@ -169,6 +196,10 @@ impl House {
             .id;
         group(id)
     }
+}
+
+fn missing(of: &[u64], among: &[u64]) -> impl Iterator<Item = u64> {
+    of.iter().copied().filter(|id| !among.contains(id)).collect::<Vec<_>>().into_iter()
 }
 
 fn open(dir: &Path, sandbox: &Running) -> Arc<State> {
