@@ -610,7 +610,7 @@ mod looking_up {
     }
 
     fn person(id: u64, login: &str, email: &str) -> Value {
-        json!({"id": id, "login": login, "email": email, "active": id % 2 == 0})
+        json!({"id": id, "login": login, "email": email, "active": id == 8})
     }
 
     fn people() -> Vec<Value> {
