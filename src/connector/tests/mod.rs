@@ -3,6 +3,7 @@
 
 mod pages;
 mod refusals;
+mod touched;
 mod walks;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
