@@ -1,11 +1,11 @@
-//! Changes and actions: PC-49 to 58.
+//! Changes: PC-49 to 57.
 //!
 //! In every tenant here user 5 exists and user 9 does not, nobody may enter group 2, and users are neither granted nor made as
 //! resources.
 
+use baton_coupa::proto::annotation;
 use baton_coupa::proto::connector as c1;
 use baton_coupa::proto::connector::account_manager_service_client::AccountManagerServiceClient;
-use baton_coupa::proto::connector::action_service_client::ActionServiceClient;
 use baton_coupa::proto::connector::create_account_response::Result as Made;
 use baton_coupa::proto::connector::credential_manager_service_client::CredentialManagerServiceClient;
 use baton_coupa::proto::connector::credential_options::{
@@ -14,7 +14,6 @@ use baton_coupa::proto::connector::credential_options::{
 use baton_coupa::proto::connector::grant_manager_service_client::GrantManagerServiceClient;
 use baton_coupa::proto::connector::resource_deleter_service_client::ResourceDeleterServiceClient;
 use baton_coupa::proto::connector::resource_manager_service_client::ResourceManagerServiceClient;
-use baton_coupa::proto::{annotation, config};
 use prost_types::value::Kind as ValueKind;
 use prost_types::{Any, Struct, Value};
 use tonic::transport::Channel;
@@ -204,14 +203,14 @@ fn new_account(login: &str) -> c1::CreateAccountRequest {
     }
 }
 
-fn with_option(options: Options) -> Option<c1::CredentialOptions> {
-    Some(c1::CredentialOptions {
+fn with_option(options: Options) -> c1::CredentialOptions {
+    c1::CredentialOptions {
         options: Some(options),
         ..Default::default()
-    })
+    }
 }
 
-fn code_of<T>(what: &str, outcome: Result<T, Status>, expected: Code) -> Verdict {
+pub(super) fn code_of<T>(what: &str, outcome: Result<T, Status>, expected: Code) -> Verdict {
     let code = outcome.err().map_or(Code::Ok, |status| status.code());
     ensure(code == expected, || {
         format!("{what} gives {code:?}, not {expected:?}")
@@ -219,7 +218,7 @@ fn code_of<T>(what: &str, outcome: Result<T, Status>, expected: Code) -> Verdict
 }
 
 /// The named call succeeded.
-fn ok<T>(what: &str, outcome: Result<T, Status>) -> Result<T, Violation> {
+pub(super) fn ok<T>(what: &str, outcome: Result<T, Status>) -> Result<T, Violation> {
     outcome.map_err(|status| Violation(format!("{what}: {:?}", status.code())))
 }
 
@@ -395,7 +394,7 @@ pub(super) async fn pc_56(subject: Subject) -> Verdict {
     let encrypted = Options::EncryptedPassword(EncryptedPassword::default());
     for option in [random, encrypted] {
         let request = c1::CreateAccountRequest {
-            credential_options: with_option(option),
+            credential_options: Some(with_option(option)),
             ..new_account("secret")
         };
         let refused = changes.create(request).await.is_err();
@@ -421,7 +420,7 @@ pub(super) async fn pc_56(subject: Subject) -> Verdict {
         ("signed-on", Options::Sso(Sso::default())),
     ] {
         let request = c1::CreateAccountRequest {
-            credential_options: with_option(option),
+            credential_options: Some(with_option(option)),
             ..new_account(login)
         };
         let answer = ok("a supported option", changes.create(request).await)?;
@@ -446,128 +445,4 @@ pub(super) async fn pc_57(subject: Subject) -> Verdict {
         }
     }
     Ok(())
-}
-
-/// Action service of a server.
-fn actions(server: &Instance) -> ActionServiceClient<Channel> {
-    ActionServiceClient::new(server.client().channel.clone())
-}
-
-async fn schemas(server: &Instance, kind: &str) -> Result<Vec<c1::BatonActionSchema>, Violation> {
-    let request = c1::ListActionSchemasRequest {
-        resource_type_id: kind.to_owned(),
-        ..Default::default()
-    };
-    let answer = actions(server).list_action_schemas(request).await?;
-    Ok(answer.into_inner().schemas)
-}
-
-/// An invocation of `schema` for a user, by the only argument that it demands.
-fn about(schema: &c1::BatonActionSchema, user: &str, wait: i64) -> c1::InvokeActionRequest {
-    let text = |text: &str| Value::from(ValueKind::StringValue(text.to_owned()));
-    let id = [("resource_type_id", text("user")), ("resource_id", text(user))];
-    let id = Struct {
-        fields: id.map(|(key, value)| (key.to_owned(), value)).into(),
-    };
-    let required = schema.arguments.iter().filter(|field| field.is_required);
-    let args = required.map(|field| (field.name.clone(), ValueKind::StructValue(id.clone()).into()));
-    c1::InvokeActionRequest {
-        name: schema.name.clone(),
-        args: Some(Struct {
-            fields: args.collect(),
-        }),
-        resource_type_id: schema.resource_type_id.clone(),
-        inline_wait: Some(prost_types::Duration {
-            seconds: wait,
-            nanos: 0,
-        }),
-        ..Default::default()
-    }
-}
-
-/// Status and response in which an invocation ends.
-async fn end_of(
-    server: &Instance,
-    request: c1::InvokeActionRequest,
-) -> Result<(c1::BatonActionStatus, Struct), Violation> {
-    use c1::BatonActionStatus::{Complete, Failed, Pending, Running};
-    let begun = ok("InvokeAction", actions(server).invoke_action(request).await)?.into_inner();
-    if matches!(begun.status(), Complete | Failed) {
-        return Ok((begun.status(), begun.response.unwrap_or_default()));
-    }
-    ensure(!begun.id.is_empty(), || "neither an end nor an id".to_owned())?;
-    loop {
-        let request = c1::GetActionStatusRequest {
-            id: begun.id.clone(),
-            ..Default::default()
-        };
-        let status = ok(
-            "GetActionStatus",
-            actions(server).get_action_status(request).await,
-        )?
-        .into_inner();
-        if matches!(status.status(), Complete | Failed) {
-            return Ok((status.status(), status.response.unwrap_or_default()));
-        }
-        ensure(matches!(status.status(), Pending | Running), || {
-            format!("GetActionStatus says {}", status.status().as_str_name())
-        })?;
-        tokio::task::yield_now().await;
-    }
-}
-
-pub(super) async fn pc_58(subject: Subject) -> Verdict {
-    let server = subject.start(Upstream::Writable).await;
-    let all = schemas(&server, "").await?;
-    ensure(!all.is_empty(), || "no action".to_owned())?;
-    for kind in ["user", "role", "device"] {
-        for schema in schemas(&server, kind).await? {
-            let of = schema.resource_type_id;
-            ensure(of == kind, || {
-                format!("an action of {of:?} among those of {kind}")
-            })?;
-        }
-    }
-    let disable = i32::from(c1::ActionType::AccountDisable);
-    let Some(schema) = all.iter().find(|schema| schema.action_type.contains(&disable)) else {
-        return Err(Violation("no action that disables accounts".to_owned()));
-    };
-    let resource_ids = schema.arguments.iter().all(|field| {
-        matches!(field.field, Some(config::field::Field::ResourceIdField(_))) || !field.is_required
-    });
-    ensure(resource_ids, || {
-        "an argument of another kind is demanded".to_owned()
-    })?;
-    for wait in [60, 0] {
-        let (status, _) = end_of(&server, about(schema, "5", wait)).await?;
-        ensure(status == c1::BatonActionStatus::Complete, || {
-            format!("it ends in {}", status.as_str_name())
-        })?;
-        let (status, response) = end_of(&server, about(schema, "9", wait)).await?;
-        ensure(status == c1::BatonActionStatus::Failed, || {
-            format!("a failure is {}", status.as_str_name())
-        })?;
-        let error = response.fields.get("error").and_then(|value| value.kind.as_ref());
-        ensure(matches!(error, Some(ValueKind::StringValue(_))), || {
-            "no response.error".to_owned()
-        })?;
-    }
-    let unknown = c1::InvokeActionRequest {
-        name: "unheard-of".to_owned(),
-        ..Default::default()
-    };
-    let outcome = actions(&server).invoke_action(unknown).await;
-    code_of("an unknown action", outcome, Code::NotFound)?;
-    let unknown = c1::GetActionStatusRequest {
-        id: "2wPbMEhC9cN9k9PqEV2sBUbUuu7".to_owned(),
-        ..Default::default()
-    };
-    let outcome = actions(&server).get_action_status(unknown).await;
-    code_of("an unknown invocation", outcome, Code::NotFound)?;
-    let unknown = c1::GetActionSchemaRequest {
-        name: "unheard-of".to_owned(),
-        ..Default::default()
-    };
-    let outcome = actions(&server).get_action_schema(unknown).await;
-    code_of("an unknown schema", outcome, Code::NotFound)
 }

@@ -2,6 +2,7 @@
 //! subject, each run against the real server, against a small good twin, and against twins with one defect each, which
 //! exactly that check must reject, and for the right reason.
 
+mod actions;
 mod changes;
 mod errors;
 mod listing;
@@ -336,7 +337,7 @@ conformance! {
         DeleteKeepsQuiet "ResourceDoesNotExist",
         AbsentIsNotFound "NotFound",
     ];
-    pc_58_actions_have_types_ends_and_errors: changes::pc_58, [
+    pc_58_actions_have_types_ends_and_errors: actions::pc_58, [
         ActionsOfEveryType "among those of",
         ActionWithoutEnd "neither an end nor an id",
         ActionForgotten "GetActionStatus",
