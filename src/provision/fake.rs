@@ -156,7 +156,13 @@ impl Journal for MemJournal {
             Stage::Closed(closing) => closing.at >= since,
             _ => true,
         };
-        Ok(self.reading()?.entries.values().filter(touched).cloned().collect())
+        Ok(self
+            .reading()?
+            .entries
+            .values()
+            .filter(touched)
+            .cloned()
+            .collect())
     }
 
     fn prune(&self, before: Timestamp) -> Result<u64, Fault> {
@@ -360,7 +366,10 @@ impl World {
         let given = self.readings.given && list == ListKind::Roles && to.is_empty();
         let to = if given { BTreeSet::from([GIVEN_ROLE]) } else { to };
         self.change(user, |user| {
-            let (mut roles, mut groups) = (ids(&user.access, ListKind::Roles), ids(&user.access, ListKind::Groups));
+            let (mut roles, mut groups) = (
+                ids(&user.access, ListKind::Roles),
+                ids(&user.access, ListKind::Groups),
+            );
             match list {
                 ListKind::Roles => roles = to,
                 ListKind::Groups => groups = to,
@@ -372,9 +381,14 @@ impl World {
     /// Every write moves `updated-at`, whether it changes anything or not.
     fn change(&mut self, id: u64, how: impl FnOnce(&mut User)) {
         let (reads, delay) = (self.readings.delay_reads, self.readings.delay);
-        let Some(account) = self.accounts.get_mut(&id) else { return };
+        let Some(account) = self.accounts.get_mut(&id) else {
+            return;
+        };
         if reads > 0 || !delay.is_zero() {
-            let old = account.old.take().map_or_else(|| account.user.clone(), |(old, ..)| old);
+            let old = account
+                .old
+                .take()
+                .map_or_else(|| account.user.clone(), |(old, ..)| old);
             account.old = Some((old, reads, Instant::now() + delay));
         }
         how(&mut account.user);
@@ -448,9 +462,14 @@ impl World {
                 done
             }
             Call::DeleteMembership(row) => self.delete(row.0),
-            Call::SetLicense { user, name, held, spelling } => {
-                let understood = !self.readings.underscored
-                    || *spelling == crate::model::change::Spelling::Underscored;
+            Call::SetLicense {
+                user,
+                name,
+                held,
+                spelling,
+            } => {
+                let understood =
+                    !self.readings.underscored || *spelling == crate::model::change::Spelling::Underscored;
                 let at = catalog().position(name).unwrap();
                 let sticks = self.readings.licenses_stick || !understood;
                 self.change(user.get(), |user| {
@@ -479,7 +498,10 @@ impl World {
 
     fn put(&mut self, user: u64, list: ListKind, put: &[u64]) -> Result<Accepted, Fault> {
         let put: BTreeSet<u64> = put.iter().copied().collect();
-        let held = self.truth(user).map(|user| ids(&user.access, list)).unwrap_or_default();
+        let held = self
+            .truth(user)
+            .map(|user| ids(&user.access, list))
+            .unwrap_or_default();
         if !put.is_disjoint(&self.unassignable) || !self.insisted.is_subset(&put) {
             return Err(invalid());
         }
@@ -509,7 +531,11 @@ impl World {
 
     fn create(&mut self, draft: &AccountDraft) -> Result<Accepted, Fault> {
         let login = draft.login.as_deref().unwrap();
-        if self.accounts.values().any(|account| &*account.user.login == login) {
+        if self
+            .accounts
+            .values()
+            .any(|account| &*account.user.login == login)
+        {
             return Err(invalid());
         }
         let id = self.accounts.keys().max().unwrap() + 1;
@@ -517,13 +543,17 @@ impl World {
         set_elements(&mut user, draft);
         let (old, version) = (None, 1);
         self.accounts.insert(id, Account { user, old, version });
-        Ok(Accepted { created: UserId::new(id) })
+        Ok(Accepted {
+            created: UserId::new(id),
+        })
     }
 }
 
 fn with(held: LicenseSet, at: usize, on: bool) -> LicenseSet {
     let mut set = LicenseSet::EMPTY;
-    held.positions().filter(|held| *held != at).for_each(|at| set.insert(at));
+    held.positions()
+        .filter(|held| *held != at)
+        .for_each(|at| set.insert(at));
     if on {
         set.insert(at);
     }
@@ -743,7 +773,10 @@ impl WriteCalls for Fake {
         self.read(|world| {
             let matches = |user: &User| match key {
                 AccountKey::Login(login) => user.login.eq_ignore_ascii_case(login),
-                AccountKey::Email(email) => user.email.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(email)),
+                AccountKey::Email(email) => user
+                    .email
+                    .as_deref()
+                    .is_some_and(|own| own.eq_ignore_ascii_case(email)),
             };
             let users = world.accounts.values().map(|account| &account.user);
             users.filter(|user| matches(user)).map(|user| user.id).collect()

@@ -58,7 +58,11 @@ impl Bench {
     }
 
     /// Makes a change; `None` if the process crashed and was started again.
-    pub(super) async fn apply(&mut self, request: Option<&str>, change: &Change) -> Option<Result<Outcome, Fault>> {
+    pub(super) async fn apply(
+        &mut self,
+        request: Option<&str>,
+        change: &Change,
+    ) -> Option<Result<Outcome, Fault>> {
         let order = order(request);
         let crashed = Arc::clone(&self.fake.crashed);
         let provision = Arc::clone(&self.provision);
@@ -113,7 +117,12 @@ impl Bench {
     }
 }
 
-fn start(fake: &Fake, journal: &Arc<MemJournal>, policy: &Policy, config: &ProvisionConfig) -> Arc<Provision> {
+fn start(
+    fake: &Fake,
+    journal: &Arc<MemJournal>,
+    policy: &Policy,
+    config: &ProvisionConfig,
+) -> Arc<Provision> {
     let tenant = Arc::new(fake.clone());
     Provision::new(
         Arc::clone(&tenant) as _,
