@@ -20,6 +20,9 @@ pub mod snapshot;
 
 pub mod state;
 
+// Back: changes, journalled, proved and repaired.
+pub mod provision;
+
 // Outwards: the protocol, the connector that speaks it, and who asks the connector.
 pub mod proto;
 

@@ -63,7 +63,7 @@ pub enum Target {
     /// A tenant of Coupa.
     Coupa(CoupaTarget),
     /// The embedded pretend tenant.
-    Sandbox(SandboxDials),
+    Sandbox(Box<SandboxDials>),
 }
 
 /// Where Coupa is and who we are there.
@@ -253,7 +253,7 @@ impl Reader<'_> {
         // Both are read before either can end this: every problem is to be told.
         let temp_dir = self.temp_dir();
         let target = if values.switch("sandbox") {
-            Target::Sandbox(self.dials())
+            Target::Sandbox(Box::new(self.dials()))
         } else {
             Target::Coupa(self.coupa()?)
         };

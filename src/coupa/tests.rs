@@ -1,6 +1,8 @@
 //! The client against a scripted server: what the sandbox does not model, and what must be counted.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod writing;
+
 use std::io::Write;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -805,6 +807,9 @@ async fn no_log_and_no_fault_shows_secrets_or_people() {
         tokens(&server, oauth_error(code)).await;
         let fault = coupa(&server).check().await.unwrap_err();
         shown.push(format!("{fault} {fault:?}"));
+    }
+    for code in [200, 400, 403, 422, 503] {
+        shown.extend(writing::write_about_a_person(code).await);
     }
     let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("coupa answered"), "the log was captured");

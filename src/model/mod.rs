@@ -5,6 +5,7 @@
 pub mod access;
 pub mod baseline;
 pub mod change;
+pub mod class;
 pub mod fault;
 pub mod id;
 pub mod journal;

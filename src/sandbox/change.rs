@@ -298,3 +298,103 @@ fn enter(list: &mut Vec<u32>, user: u32) {
         list.insert(place, user);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::sandbox::SandboxConfig;
+    use crate::sandbox::seed::mix;
+
+    fn tenant() -> Tenant {
+        Tenant::grow(&SandboxConfig {
+            users: 120,
+            ..SandboxConfig::default()
+        })
+    }
+
+    /// Puts roles and groups of random users in or out.
+    fn shake(tenant: &mut Tenant, rounds: u64, visibility: Visibility, now: Moment) {
+        for round in 0..rounds {
+            let dice = |stream, sides: usize| to_u32(as_index(mix(9, stream, round) % sides as u64));
+            let user = dice(1, tenant.users.len()).into();
+            let mut draft = tenant.draft(user);
+            let (role, group) = (dice(2, tenant.roles.len()), dice(3, tenant.groups.len()));
+            if !draft.roles.remove(&role) {
+                draft.roles.insert(role);
+            }
+            if !draft.groups.remove(&group) {
+                draft.groups.insert(group);
+            }
+            tenant.commit(user, draft.clone(), Touch::Moves, visibility, now);
+            draft.profile.updated = tenant.true_profile(user).updated;
+            assert!(tenant.draft(user) == draft, "the truth is what was committed");
+        }
+    }
+
+    fn assert_mirrored(tenant: &Tenant) {
+        let users = 0..to_u32(tenant.users.len());
+        let holding = |keep: &dyn Fn(u32) -> bool| users.clone().filter(|&u| keep(u)).collect::<Vec<_>>();
+        for (role, holders) in tenant.holders.iter().enumerate() {
+            let seen = holding(&|u| tenant.users[u as usize].roles.contains(&to_u32(role)));
+            assert_eq!(&seen, holders);
+        }
+        for (group, members) in tenant.members.iter().enumerate() {
+            let seen = holding(&|u| tenant.groups_of(u.into()).any(|g| g == group as u64));
+            assert_eq!(&seen, members);
+        }
+        for (index, row) in tenant.memberships.iter().enumerate() {
+            let held = tenant.users[row.user as usize]
+                .memberships
+                .contains(&to_u32(index));
+            assert_eq!(row.shown, held, "membership {index}");
+        }
+    }
+
+    #[test]
+    fn postings_mirror_the_users_through_any_changes() {
+        let (mut tenant, now) = (tenant(), Moment::now());
+        shake(&mut tenant, 800, Visibility::default(), now);
+        assert!(tenant.pending.is_empty());
+        assert_mirrored(&tenant);
+        let groups = |u: u64| tenant.groups_of(u).collect::<Vec<_>>();
+        assert!((0..120).all(|u| groups(u).is_sorted() && tenant.user(u).roles.is_sorted()));
+    }
+
+    #[test]
+    fn what_is_pending_shows_later_and_then_mirrors_too() {
+        let (mut tenant, now) = (tenant(), Moment::now());
+        let before = tenant.users.clone();
+        let slow = Visibility {
+            delay_ms: 1_000,
+            delay_reads: 0,
+        };
+        shake(&mut tenant, 300, slow, now);
+        assert_eq!(tenant.users, before);
+        assert_mirrored(&tenant);
+        let truth: Vec<UserRow> = (0..120).map(|u| tenant.true_user(u).clone()).collect();
+        assert_ne!(truth, before);
+        tenant.settle(now.at + Duration::from_millis(999));
+        assert_eq!(tenant.users, before);
+        tenant.settle(now.at + Duration::from_secs(1));
+        assert_eq!((&tenant.users, tenant.pending.is_empty()), (&truth, true));
+        assert_mirrored(&tenant);
+    }
+
+    #[test]
+    fn the_true_state_can_be_looked_at_without_showing_it() {
+        let (mut tenant, now) = (tenant(), Moment::now());
+        let slow = Visibility {
+            delay_ms: 1_000,
+            delay_reads: 0,
+        };
+        let mut draft = tenant.draft(7);
+        draft.profile.login = "new".to_owned();
+        draft.roles.clear();
+        tenant.commit(7, draft, Touch::Moves, slow, now);
+        let (login, before) = (tenant.login(7), tenant.user(7).clone());
+        let seen = tenant.as_it_is(7, |tenant| (tenant.login(7), tenant.user(7).roles.is_empty()));
+        assert_eq!(seen, ("new".to_owned(), true));
+        assert_eq!((tenant.login(7), tenant.user(7)), (login, &before));
+    }
+}

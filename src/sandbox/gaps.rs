@@ -45,9 +45,9 @@ struct Entry {
 }
 
 impl GapBook {
-    /// The roles of user `id` changed.
-    pub(super) fn note(&mut self, id: u64, had_roles: bool, has_roles: bool, at: Instant) {
-        match (had_roles, has_roles) {
+    /// The roles of user `id` changed: whether it had some, and whether it has.
+    pub(super) fn note(&mut self, id: u64, had: bool, has: bool, at: Instant) {
+        match (had, has) {
             (true, false) => {
                 let entry = self.users.entry(id).or_default();
                 entry.times += 1;

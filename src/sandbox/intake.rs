@@ -11,9 +11,11 @@ use super::change::Draft;
 use super::growth::USER_ROLE;
 use super::person::{Phone, Profile};
 use super::readings::{Clear, ClearedRoles, Heed, KeyIn, ListWrite, Readings};
-use super::schema::{CURRENCIES, Type, same_name};
-use super::seed::DEPARTMENTS;
+use super::schema::{Type, same_name};
 use super::tenant::{LICENSES, TWO_SPELLINGS, Tenant, as_index, to_u32};
+use super::values::{
+    Said, currency_of_code, department_of_id, department_of_name, flag, is_blank, reference,
+};
 
 /// How much of each list in a body is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,15 +100,13 @@ impl<'a> Intake<'a> {
                 }
             }
             "middlename" => {
-                if let Some(text) = self.optional("Middle name", value) {
-                    self.draft.profile.middle_name = text;
-                }
+                let said = self.optional("Middle name", value);
+                said.put(&mut self.draft.profile.middle_name);
             }
             "employee-number" => self.employee_number(value),
             "sso-identifier" => {
-                if let Some(text) = self.optional("SSO identifier", value) {
-                    self.draft.profile.sso_identifier = text;
-                }
+                let said = self.optional("SSO identifier", value);
+                said.put(&mut self.draft.profile.sso_identifier);
             }
             "authentication-method" => self.authentication_method(value),
             "active" if self.readings.active_write == Heed::Honoured => {
@@ -123,15 +123,15 @@ impl<'a> Intake<'a> {
             }
             "manager" => {
                 let found = reference(value, |id| self.user_handle(id), |_| None);
-                self.draft.profile.manager = found.unwrap_or(self.draft.profile.manager);
+                found.put(&mut self.draft.profile.manager);
             }
             "department" => {
                 let found = reference(value, department_of_id, department_of_name);
-                self.draft.profile.department = found.unwrap_or(self.draft.profile.department);
+                found.put(&mut self.draft.profile.department);
             }
             "default-currency" => {
                 let found = reference(value, |id| id.checked_sub(1).filter(|&c| c < 3), currency_of_code);
-                self.draft.profile.currency = found.unwrap_or(self.draft.profile.currency);
+                found.put(&mut self.draft.profile.currency);
             }
             "phone-work" => self.phone_work(value),
             "custom-fields" => self.custom_fields(value),
@@ -181,12 +181,11 @@ impl<'a> Intake<'a> {
         self.text(label, value, limit)
     }
 
-    /// `Some(None)` takes the value away.
-    fn optional(&mut self, label: &str, value: &Value) -> Option<Option<String>> {
+    fn optional(&mut self, label: &str, value: &Value) -> Said<String> {
         if is_blank(value) {
-            return Some(None);
+            return Said::Blank;
         }
-        self.text(label, value, LONG).map(Some)
+        self.text(label, value, LONG).map_or(Said::Nothing, Said::This)
     }
 
     fn text(&mut self, label: &str, value: &Value, limit: usize) -> Option<String> {
@@ -218,14 +217,13 @@ impl<'a> Intake<'a> {
     }
 
     fn employee_number(&mut self, value: &Value) {
-        let Some(number) = self.optional("Employee number", value) else {
-            return;
+        let said = self.optional("Employee number", value);
+        let free = match &said {
+            Said::This(number) => self.is_free("Employee number", number, &EMPLOYEE_NUMBER),
+            Said::Nothing | Said::Blank => true,
         };
-        let free = number
-            .as_deref()
-            .is_none_or(|text| self.is_free("Employee number", text, &EMPLOYEE_NUMBER));
         if free {
-            self.draft.profile.employee_number = number;
+            said.put(&mut self.draft.profile.employee_number);
         }
     }
 
@@ -294,7 +292,7 @@ impl<'a> Intake<'a> {
                 let found = items
                     .iter()
                     .map(|item| reference(item, of_id, |name| named(name).map(u64::from)));
-                let mut found = found.map(|item| item.flatten().map(|index| to_u32(as_index(index))));
+                let mut found = found.map(|said| said.this().map(|index| to_u32(as_index(index))));
                 // A list of nothing but strangers says nothing.
                 if found.clone().all(|item| item.is_none()) {
                     return Items::Nothing;
@@ -364,7 +362,7 @@ impl<'a> Intake<'a> {
                 "reviewer?" => fields.reviewer = flag(value).unwrap_or(fields.reviewer),
                 "site" => {
                     let found = reference(value, department_of_id, department_of_name);
-                    fields.site = found.unwrap_or(fields.site);
+                    found.put(&mut fields.site);
                 }
                 _ => {}
             }
@@ -410,68 +408,6 @@ enum Items {
     Clear,
     These(Vec<u32>),
     Refused(String),
-}
-
-/// What a reference leads to: `Some(None)` is nothing at all (`null`), `None` a stranger.
-fn reference(
-    value: &Value,
-    by_id: impl Fn(u64) -> Option<u64>,
-    by_name: impl Fn(&str) -> Option<u64>,
-) -> Option<Option<u64>> {
-    let Value::Object(parts) = value else {
-        return value.is_null().then_some(None);
-    };
-    let name = || ["name", "code"].iter().find_map(|key| parts.get(*key)?.as_str());
-    let found = match parts.get("id") {
-        Some(id) => public_id(id).and_then(by_id),
-        None => name().and_then(by_name),
-    };
-    found.map(Some)
-}
-
-/// An id as number or text.
-pub(super) fn public_id(value: &Value) -> Option<u64> {
-    match value {
-        Value::Number(number) => number.as_u64(),
-        Value::String(text) => text.parse().ok(),
-        _ => None,
-    }
-}
-
-fn department_of_id(id: u64) -> Option<u64> {
-    let place = DEPARTMENTS.iter().position(|(known, _)| *known == id);
-    place.map(|place| place as u64)
-}
-
-fn department_of_name(name: &str) -> Option<u64> {
-    let place = DEPARTMENTS.iter().position(|(_, known)| *known == name);
-    place.map(|place| place as u64)
-}
-
-fn currency_of_code(code: &str) -> Option<u64> {
-    let place = CURRENCIES.iter().position(|known| *known == code);
-    place.map(|place| place as u64)
-}
-
-/// A truth value as JSON, XML and CSV callers write it.
-fn flag(value: &Value) -> Option<bool> {
-    match value {
-        Value::Bool(flag) => Some(*flag),
-        Value::String(text) => match text.as_str() {
-            "true" | "Yes" | "1" => Some(true),
-            "false" | "No" | "0" => Some(false),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn is_blank(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.trim().is_empty(),
-        _ => false,
-    }
 }
 
 /// `badge-colour` -> `Badge colour`, as messages name elements.

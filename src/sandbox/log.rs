@@ -14,8 +14,8 @@ use super::stats::RequestKind;
 /// Entries kept; older ones are forgotten.
 const KEPT: usize = 10_000;
 
-/// One request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One request. `Debug` leaves out query and body, which may hold something personal.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct LogEntry {
     /// Counts up from 1, over the life of the sandbox.
@@ -40,8 +40,21 @@ pub struct LogEntry {
     pub at: u64,
 }
 
+impl std::fmt::Debug for LogEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogEntry")
+            .field("n", &self.n)
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("write", &self.write)
+            .field("fault", &self.fault)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The entries kept.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Log {
     entries: VecDeque<LogEntry>,
     last: u64,
@@ -112,5 +125,36 @@ impl Log {
     /// Forgets all entries; numbers go on.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use http::Method;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_oldest_are_forgotten_and_numbers_go_on() {
+        let marks = Marks {
+            kind: RequestKind::RestUsers,
+            method: Method::PUT,
+            path: "/api/users/5".into(),
+            write: Some(WriteClass::Other),
+        };
+        let mut log = Log::default();
+        for _ in 0..KEPT + 5 {
+            log.arrived(&marks, None, Some(json!({ "login": "sentinel" })), 0);
+        }
+        let entries = log.entries();
+        assert_eq!((entries.len(), entries[0].n), (KEPT, 6));
+        log.answered(3, StatusCode::OK);
+        log.answered(7, StatusCode::OK);
+        assert_eq!((log.entry(7).unwrap().status, log.entry(5)), (Some(200), None));
+        assert!(!format!("{entries:?}").contains("sentinel"));
+        log.clear();
+        assert_eq!(log.arrived(&marks, None, None, 0), 10_006);
     }
 }

@@ -8,18 +8,23 @@
 //! anything to it. There is nothing but made-up data to protect.
 //!
 //! ```text
-//! server ─► gate (count, pace, faults) ─► oauth | rest | graphql | control
-//!                                            └─► query ─► store ─► tenant
-//!                                            └─► render ◄─ schema (one table of attributes for all surfaces)
+//! server ─► gate (count, log, pace, edits, barrier, faults) ─► oauth | rest | write | graphql | control
+//!    rest, graphql ─► query ─► store ─► tenant          render ◄─ schema (one table of attributes for all surfaces)
+//!    write ─► intake (body to draft) ─► change (draft to truth, truth to what reads show) ─► tenant
 //! ```
 //!
 //! | Path | What |
 //! |---|---|
 //! | `POST /oauth2/token` | client credentials, in the form or as HTTP Basic |
-//! | `GET /api/users`, `user_groups`, `user_group_memberships`, `roles`, each with `/{id}` | REST |
+//! | `GET /api/users`, `user_groups`, `user_group_memberships`, `roles`, each with `/{id}`; `/api/users/me` | REST |
+//! | `POST /api/users`, `PUT` and `PATCH /api/users/{id}` | creates and changes users |
+//! | `POST /api/user_group_memberships`, `DELETE` with `/{id}` | puts users into groups and out of them |
 //! | `POST /api/graphql` | GraphQL: `users userGroups roles user userGroup role __type __schema` |
-//! | `GET /_sandbox/truth`, `GET /_sandbox/stats` | [`Truth`] and [`Stats`] as JSON |
-//! | `PUT /_sandbox/readings`, `PUT /_sandbox/faults` | replaces [`Readings`] or [`Faults`]; what is left out takes its default |
+//! | `GET /_sandbox/truth`, `stats`, `gaps` | [`Truth`], [`Stats`] and [`Gaps`] as JSON |
+//! | `GET`, `DELETE /_sandbox/log` | the last requests as [`LogEntry`]; forgets them |
+//! | `PUT /_sandbox/readings`, `faults` | replaces [`Readings`] or [`Faults`]; what is left out takes its default |
+//! | `POST /_sandbox/edit` | an [`Edit`] by someone else, at once |
+//! | `POST /_sandbox/pause`, `resume`, `GET /_sandbox/paused` | holds the request that a [`PausePoint`] means; [`Paused`] |
 
 use std::io;
 use std::net::SocketAddr;
@@ -60,6 +65,7 @@ mod stats;
 mod store;
 mod tenant;
 mod truth;
+mod values;
 mod write;
 mod xml;
 

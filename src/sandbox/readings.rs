@@ -230,7 +230,7 @@ pub enum ClearedRoles {
     /// No role.
     #[default]
     None,
-    /// The role `User`, as PingFederate tells it.
+    /// The role `User`, as one vendor's provisioner tells it.
     UserRole,
 }
 
@@ -475,5 +475,33 @@ mod tests {
             serde_json::from_str::<Readings>(r#"{"upper_bound":{}}"#).is_err(),
             "unknown names are refused"
         );
+    }
+
+    #[test]
+    fn readings_of_writes_are_named_too() {
+        let readings: Readings = serde_json::from_str(
+            r#"{"list-write":{"user-groups":"replace"},"clear-null":"rejected","cleared-roles":"user-role",
+                "membership-delete":"method-not-allowed","membership-create":"absent","write-reply":"ids-only",
+                "visibility":{"delay-reads":3},"sticky-off":["quality-user"],"key-in":"underscored",
+                "active-write":"ignored","updated-at":{"membership":"stays"},"users-me":"present",
+                "required-custom-field":"badge-colour"}"#,
+        )
+        .unwrap();
+        let lists = PerList {
+            roles: ListWrite::Add,
+            user_groups: ListWrite::Replace,
+        };
+        assert_eq!(readings.list_write, lists);
+        assert_eq!(
+            (readings.clear_null, readings.clear_brackets),
+            (Clear::Rejected, Clear::Ignored)
+        );
+        assert_eq!(
+            (readings.visibility.delay_ms, readings.visibility.delay_reads),
+            (0, 3)
+        );
+        assert_eq!(readings.updated_at.list, Touch::Moves);
+        let again = serde_json::to_value(&readings).unwrap();
+        assert_eq!(serde_json::from_value::<Readings>(again).unwrap(), readings);
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::change::{Draft, Moment};
 use super::faults::Effect;
-use super::intake::{Intake, Share, public_id};
+use super::intake::{Intake, Share};
 use super::person::{CustomFields, Profile};
 use super::readings::{MembershipCreate, MembershipDelete, Readings, Surface, WriteReply};
 use super::render::{Call, Object, Plan, Style};
@@ -24,9 +24,9 @@ use super::schema::{Handle, Type, same_name};
 use super::state::State;
 use super::stats::RequestKind;
 use super::tenant::{MembershipRow, Tenant, as_index};
+use super::values::public_id;
 
 /// A write that may happen: judged as far as its target.
-#[derive(Debug, Clone)]
 pub(super) enum Command {
     Update { user: Handle, body: Map<String, Value> },
     Create { body: Map<String, Value> },
@@ -176,9 +176,6 @@ impl<'a> Writer<'a> {
         match (user, group.and_then(|group| u32::try_from(group).ok())) {
             (None, _) => Err("User can't be blank".into()),
             (_, None) => Err("User group can't be blank".into()),
-            (Some(user), Some(group)) if tenant.true_membership(user, group).is_some() => {
-                Err("User has already been taken".into())
-            }
             (Some(user), Some(group)) => Ok(Command::Join { user, group }),
         }
     }
@@ -218,10 +215,9 @@ impl<'a> Writer<'a> {
             command.run(&mut tenant, self.readings(), share)
         };
         match self.effect {
-            Effect::None => Ok(None),
             Effect::Applied => at_once(Share::Whole),
             Effect::Partial if command.has_list() => at_once(Share::FirstHalf),
-            Effect::Partial => Ok(None),
+            Effect::None | Effect::Partial => Ok(None),
             Effect::AfterRequests(requests) => {
                 self.state
                     .postpone(requests, command, Arc::clone(&self.admitted.readings));
@@ -344,6 +340,9 @@ impl Command {
                 Ok(Some(tenant.bear(draft, visibility, now)))
             }
             Self::Join { user, group } => {
+                if tenant.true_membership(*user, *group).is_some() {
+                    return Err("User has already been taken".into());
+                }
                 let mut draft = tenant.draft(*user);
                 draft.groups.insert(*group);
                 tenant.commit(*user, draft, touch.membership, visibility, now);

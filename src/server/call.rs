@@ -47,7 +47,7 @@ where
     A: Message,
 {
     let notes = notes(request);
-    if let Some(sync) = loggable(request.get_ref().sync_id()) {
+    if let Some(sync) = request.get_ref().sync_id().and_then(loggable) {
         // A request passes here once.
         let _ = notes.0.sync.set(sync.into());
     }

@@ -19,9 +19,9 @@ const INLINE_WAIT: u64 = 86_400;
 
 /// A request that can be judged by itself.
 pub(super) trait Checked {
-    /// The sync it belongs to, as the caller names it; empty for a change.
-    fn sync_id(&self) -> &str {
-        ""
+    /// The sync it belongs to, as the caller names it; `None` for a change.
+    fn sync_id(&self) -> Option<&str> {
+        None
     }
 
     /// Whether it is well formed.
@@ -159,8 +159,8 @@ impl Checked for c1::InvokeActionRequest {
 }
 
 impl Checked for c1::ConnectorServiceCleanupRequest {
-    fn sync_id(&self) -> &str {
-        &self.active_sync_id
+    fn sync_id(&self) -> Option<&str> {
+        Some(&self.active_sync_id)
     }
 
     fn check(&self) -> Result<(), Fault> {
@@ -169,8 +169,8 @@ impl Checked for c1::ConnectorServiceCleanupRequest {
 }
 
 impl Checked for c1::ResourceTypesServiceListResourceTypesRequest {
-    fn sync_id(&self) -> &str {
-        &self.active_sync_id
+    fn sync_id(&self) -> Option<&str> {
+        Some(&self.active_sync_id)
     }
 
     fn check(&self) -> Result<(), Fault> {
@@ -180,8 +180,8 @@ impl Checked for c1::ResourceTypesServiceListResourceTypesRequest {
 }
 
 impl Checked for c1::ResourcesServiceListResourcesRequest {
-    fn sync_id(&self) -> &str {
-        &self.active_sync_id
+    fn sync_id(&self) -> Option<&str> {
+        Some(&self.active_sync_id)
     }
 
     fn check(&self) -> Result<(), Fault> {
@@ -193,8 +193,8 @@ impl Checked for c1::ResourcesServiceListResourcesRequest {
 }
 
 impl Checked for c1::ResourceGetterServiceGetResourceRequest {
-    fn sync_id(&self) -> &str {
-        &self.active_sync_id
+    fn sync_id(&self) -> Option<&str> {
+        Some(&self.active_sync_id)
     }
 
     fn check(&self) -> Result<(), Fault> {
@@ -205,8 +205,8 @@ impl Checked for c1::ResourceGetterServiceGetResourceRequest {
 }
 
 impl Checked for c1::EntitlementsServiceListEntitlementsRequest {
-    fn sync_id(&self) -> &str {
-        &self.active_sync_id
+    fn sync_id(&self) -> Option<&str> {
+        Some(&self.active_sync_id)
     }
 
     fn check(&self) -> Result<(), Fault> {
@@ -217,8 +217,8 @@ impl Checked for c1::EntitlementsServiceListEntitlementsRequest {
 }
 
 impl Checked for c1::EntitlementsServiceListStaticEntitlementsRequest {
-    fn sync_id(&self) -> &str {
-        &self.active_sync_id
+    fn sync_id(&self) -> Option<&str> {
+        Some(&self.active_sync_id)
     }
 
     fn check(&self) -> Result<(), Fault> {
@@ -229,8 +229,8 @@ impl Checked for c1::EntitlementsServiceListStaticEntitlementsRequest {
 }
 
 impl Checked for c1::GrantsServiceListGrantsRequest {
-    fn sync_id(&self) -> &str {
-        &self.active_sync_id
+    fn sync_id(&self) -> Option<&str> {
+        Some(&self.active_sync_id)
     }
 
     fn check(&self) -> Result<(), Fault> {

@@ -12,17 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::model::access::{Access, Item, ItemKind, License, LicenseCatalog, LicenseSet, LicenseWrite};
 use crate::model::baseline::{Baseline, Baselines};
 use crate::model::fault::{Fault, FaultKind};
-use crate::model::change::{RequestId, Via};
 use crate::model::id::{GroupId, RoleId, UserId};
-use crate::model::journal::{
-    ClosedBy, Closing, Ending, Entry, EntryId, Held, Intent, Journal, Stage, Subject, Which,
-};
 use crate::model::tenant::{
     AccountClass, ClassMarks, Group, GroupKind, ReadTenant, Role, Survey, Tenant, Usage, User, UserCursor,
     UserFilter, UserOrder, UserPage, UserQuery,
@@ -471,128 +466,6 @@ impl Baselines for Memory {
         *self.baseline.lock().unwrap() = Some(baseline.clone());
         Ok(())
     }
-}
-
-/// What happens before the journal is looked into for the n-th time, counted from 1.
-type Event = (u64, Box<dyn FnOnce(&mut Vec<Entry>) + Send>);
-
-/// A journal in memory whose entries somebody else writes.
-#[derive(Default)]
-pub(crate) struct FakeJournal {
-    pub(crate) entries: Mutex<Vec<Entry>>,
-    pub(crate) looks: AtomicU64,
-    events: Mutex<Vec<Event>>,
-}
-
-impl FakeJournal {
-    pub(crate) fn with(entries: Vec<Entry>) -> Arc<Self> {
-        let journal = Self::default();
-        *journal.entries.lock().unwrap() = entries;
-        Arc::new(journal)
-    }
-
-    /// Lets something happen right before a look.
-    pub(crate) fn before_look(&self, number: u64, event: impl FnOnce(&mut Vec<Entry>) + Send + 'static) {
-        self.events.lock().unwrap().push((number, Box::new(event)));
-    }
-}
-
-/// Readers look and never write.
-impl Journal for FakeJournal {
-    fn open(&self, _: &Intent) -> Result<EntryId, Fault> {
-        unreachable!("a reader opens no entry")
-    }
-
-    fn begin_step(&self, _: EntryId, _: Timestamp, _: &str) -> Result<u32, Fault> {
-        unreachable!("a reader takes no step")
-    }
-
-    fn end_step(&self, _: EntryId, _: u32, _: &str) -> Result<(), Fault> {
-        unreachable!("a reader takes no step")
-    }
-
-    fn advance(&self, _: EntryId, _: &Stage) -> Result<(), Fault> {
-        unreachable!("a reader changes no entry")
-    }
-
-    fn entry(&self, id: EntryId) -> Result<Option<Entry>, Fault> {
-        let entries = self.entries.lock().unwrap();
-        Ok(entries.iter().find(|entry| entry.id == id).cloned())
-    }
-
-    fn entries(&self, which: Which) -> Result<Vec<Entry>, Fault> {
-        let fits = |entry: &&Entry| match which {
-            Which::Open => entry.is_open(),
-            Which::Closed => !entry.is_open(),
-            Which::All => true,
-        };
-        Ok(self.entries.lock().unwrap().iter().filter(fits).cloned().collect())
-    }
-
-    fn of_request(&self, _: &RequestId) -> Result<Option<Entry>, Fault> {
-        unreachable!("a reader has no request")
-    }
-
-    fn touched_since(&self, since: Timestamp) -> Result<Vec<Entry>, Fault> {
-        let look = self.looks.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut entries = self.entries.lock().unwrap();
-        let due: Vec<Event> = self
-            .events
-            .lock()
-            .unwrap()
-            .extract_if(.., |(number, _)| *number == look)
-            .collect();
-        due.into_iter().for_each(|(_, event)| event(&mut entries));
-        let touched = |entry: &&Entry| match &entry.stage {
-            Stage::Closed(closing) => closing.at >= since,
-            Stage::Writing | Stage::Clearing { .. } | Stage::NeedsPerson { .. } => true,
-        };
-        Ok(entries.iter().filter(touched).cloned().collect())
-    }
-
-    fn prune(&self, _: Timestamp) -> Result<u64, Fault> {
-        unreachable!("a reader forgets no entry")
-    }
-}
-
-/// An entry about taking `item` from a user.
-pub(crate) fn revocation(id: i64, user: u64, item: Item, stage: Stage) -> Entry {
-    Entry {
-        id: EntryId(id),
-        opened_at: Timestamp::now(),
-        intent: Intent {
-            request: None,
-            via: Via::Grpc,
-            user: UserId::new(user),
-            subject: Subject::Revoke(item),
-            before: Held::Nothing,
-            wanted: Held::Nothing,
-        },
-        stage,
-        steps: Vec::new(),
-    }
-}
-
-/// The list was emptied, and held `full`.
-pub(crate) fn clearing(full: &[u64]) -> Stage {
-    Stage::Clearing {
-        full: full.to_vec(),
-        read_at: Timestamp::now(),
-    }
-}
-
-/// The change ended now, and the list holds `after`.
-pub(crate) fn made(after: &[u64]) -> Stage {
-    Stage::Closed(Closing {
-        at: Timestamp::now(),
-        ending: Ending::Made,
-        by: ClosedBy::Change,
-        user: None,
-        after: Held::Ids(after.to_vec()),
-        window_ms: None,
-        empty_ms: None,
-        findings: Vec::new(),
-    })
 }
 
 /// A role or group as an item.

@@ -15,6 +15,8 @@ mod class;
 mod cut;
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(test)]
+pub(crate) mod fake_journal;
 mod guard;
 mod index;
 mod live;

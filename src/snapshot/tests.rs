@@ -22,11 +22,11 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_millis(40)
 }
 
-fn late() -> Instant {
+pub(super) fn late() -> Instant {
     Instant::now() + LONG
 }
 
-fn config() -> SnapshotConfig {
+pub(super) fn config() -> SnapshotConfig {
     SnapshotConfig {
         pause: Duration::from_millis(1),
         ..SnapshotConfig::default()
@@ -42,14 +42,14 @@ fn snapshots(tenant: &Arc<FakeTenant>) -> Snapshots {
     over(tenant, &Arc::default(), config())
 }
 
-async fn complete(snapshots: &Snapshots, sync: &str) -> Result<Arc<Complete>, Fault> {
+pub(super) async fn complete(snapshots: &Snapshots, sync: &str) -> Result<Arc<Complete>, Fault> {
     match snapshots.get(sync).complete(late()).await? {
         Waited::Ready(complete) => Ok(complete),
         Waited::Pending => panic!("the pass hangs"),
     }
 }
 
-async fn ids(snapshot: &Snapshot, limit: usize) -> Vec<u64> {
+pub(super) async fn ids(snapshot: &Snapshot, limit: usize) -> Vec<u64> {
     let (mut found, mut last) = (Vec::new(), None);
     loop {
         let Waited::Ready(page) = snapshot.accounts(last, limit, late()).await.unwrap() else {
@@ -80,7 +80,7 @@ fn pairs(complete: &Complete, kind: ItemKind) -> BTreeSet<(String, u64)> {
     set
 }
 
-fn assert_true(complete: &Complete, world: &World) {
+pub(super) fn assert_true(complete: &Complete, world: &World) {
     for kind in ItemKind::ALL {
         assert_eq!(pairs(complete, kind), world.truth(kind), "{kind:?}");
     }
@@ -357,7 +357,7 @@ async fn users_are_served_in_order_while_the_pass_runs() {
 }
 
 /// 60 users get 25 roles each; listings show 20.
-fn cut_world() -> World {
+pub(super) fn cut_world() -> World {
     let mut world = World::new(1000);
     for user in world.users.values_mut().step_by(16) {
         let roles = (1..=25).filter_map(RoleId::new).collect();

@@ -30,6 +30,11 @@ const RULES: &[Rule] = &[
         never: &["prost", "tonic", "http", "reqwest", "rusqlite", "clap"],
     },
     Rule {
+        part: "provision",
+        imports: &["model"],
+        never: &["prost", "tonic", "http", "reqwest", "rusqlite", "clap"],
+    },
+    Rule {
         part: "state",
         imports: &["model"],
         never: &["prost", "tonic", "http", "reqwest", "clap"],
@@ -91,6 +96,7 @@ const RULES: &[Rule] = &[
             "model",
             "coupa",
             "snapshot",
+            "provision",
             "state",
             "connector",
             "c1z",

@@ -30,20 +30,20 @@ const LONGEST_WAIT: Duration = Duration::from_hours(1);
 /// An action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
-    DisableUser,
-    EnableUser,
-    UpdateUser,
+    Disable,
+    Enable,
+    Update,
 }
 
 impl Action {
     /// Every action, by name.
-    const ALL: [Self; 3] = [Self::DisableUser, Self::EnableUser, Self::UpdateUser];
+    const ALL: [Self; 3] = [Self::Disable, Self::Enable, Self::Update];
 
     const fn name(self) -> &'static str {
         match self {
-            Self::DisableUser => "disable_user",
-            Self::EnableUser => "enable_user",
-            Self::UpdateUser => "update_user",
+            Self::Disable => "disable_user",
+            Self::Enable => "enable_user",
+            Self::Update => "update_user",
         }
     }
 
@@ -57,27 +57,27 @@ impl Action {
 
     const fn action_type(self) -> c1::ActionType {
         match self {
-            Self::DisableUser => c1::ActionType::AccountDisable,
-            Self::EnableUser => c1::ActionType::AccountEnable,
-            Self::UpdateUser => c1::ActionType::AccountUpdateProfile,
+            Self::Disable => c1::ActionType::AccountDisable,
+            Self::Enable => c1::ActionType::AccountEnable,
+            Self::Update => c1::ActionType::AccountUpdateProfile,
         }
     }
 
     fn schema(self) -> c1::BatonActionSchema {
         let (title, description) = match self {
-            Self::DisableUser => (
+            Self::Disable => (
                 "Disable user",
                 "Deactivates an account; nobody can sign in with it",
             ),
-            Self::EnableUser => ("Enable user", "Activates an account"),
-            Self::UpdateUser => (
+            Self::Enable => ("Enable user", "Activates an account"),
+            Self::Update => (
                 "Update user",
                 "Sets elements of an account; what is left out stays as it is",
             ),
         };
         let mut arguments = vec![user_field()];
         let mut constraints = Vec::new();
-        if self == Self::UpdateUser {
+        if self == Self::Update {
             arguments.extend(Element::ALL.map(Element::of_action));
             constraints.push(config::Constraint {
                 kind: config::ConstraintKind::AtLeastOne.into(),
@@ -103,9 +103,9 @@ impl Action {
             Ok(Change::SetActive { user, to })
         };
         match self {
-            Self::DisableUser => set(Activity::Inactive),
-            Self::EnableUser => set(Activity::Active),
-            Self::UpdateUser => {
+            Self::Disable => set(Activity::Inactive),
+            Self::Enable => set(Activity::Active),
+            Self::Update => {
                 let (user, draft) = user_and_elements(arguments)?;
                 Ok(Change::Update {
                     user,

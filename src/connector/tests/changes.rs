@@ -10,7 +10,10 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::model::access::Access;
-use crate::model::change::{Activity, Change, Effect, OnInactive, Order, Outcome, Plan, RequestId, Via};
+use crate::model::change::{
+    AccountDraft, Activity, AuthenticationMethod, Change, Effect, OnInactive, Order, Outcome, Plan,
+    RequestId, Via,
+};
 use crate::model::id::UserId;
 use crate::model::journal::{EntryId, Held};
 use crate::model::tenant::{Finding, User};
@@ -428,9 +431,7 @@ async fn an_account_has_one_result() {
 }
 
 /// What the tenant is asked to make.
-async fn made(
-    request: &c1::CreateAccountRequest,
-) -> Result<(crate::model::change::AccountDraft, OnInactive), Fault> {
+async fn made(request: &c1::CreateAccountRequest) -> Result<(AccountDraft, OnInactive), Fault> {
     let (connector, writes) = setup();
     let answer = connector.create_account(&order(), request).await;
     let mut asked = writes.asked();
@@ -517,7 +518,10 @@ async fn only_ways_to_sign_in_without_a_password_are_offered() {
     assert_eq!(draft.authentication_method, None);
 
     let (draft, _) = made(&with_option(Options::Sso(Sso::default()))).await.unwrap();
-    assert_eq!(draft.authentication_method.map(|own| own.name()), Some("saml"));
+    assert_eq!(
+        draft.authentication_method.map(AuthenticationMethod::name),
+        Some("saml")
+    );
     assert_eq!(draft.sso_identifier.as_deref(), Some("anna"), "the login");
     let sso = |method: &str| c1::CreateAccountRequest {
         credential_options: with_option(Options::Sso(Sso::default())).credential_options,
@@ -527,7 +531,10 @@ async fn only_ways_to_sign_in_without_a_password_are_offered() {
         ])
     };
     let (draft, _) = made(&sso("ldap")).await.unwrap();
-    assert_eq!(draft.authentication_method.map(|own| own.name()), Some("ldap"));
+    assert_eq!(
+        draft.authentication_method.map(AuthenticationMethod::name),
+        Some("ldap")
+    );
     assert_eq!(draft.sso_identifier.as_deref(), Some("a@idp"));
     assert!(made(&sso("coupa_credentials")).await.is_err(), "a contradiction");
 }
@@ -643,9 +650,9 @@ fn every_action_has_a_schema_of_its_own() {
         let one = connector.get_action_schema(&request).unwrap().schema.unwrap();
         assert_eq!(one.encode_to_vec(), schema.encode_to_vec());
     }
-    let named = &all[2].constraints[0].field_names;
+    let constrained = &all[2].constraints[0].field_names;
     assert!(
-        named
+        constrained
             .iter()
             .all(|name| all[2].arguments.iter().any(|field| field.name == *name))
     );

@@ -17,7 +17,9 @@ use super::*;
 
 mod mishaps;
 mod readings;
+mod strikes;
 mod surfaces;
+mod write_readings;
 mod writes;
 
 const READ: &str = "core.user.read core.user_group.read core.common.read";

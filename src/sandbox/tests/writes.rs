@@ -190,6 +190,35 @@ async fn elements_of_the_user_are_stored_and_shown() {
 }
 
 #[tokio::test]
+async fn people_are_found_by_login_and_email_on_both_surfaces() {
+    let mut tenant = Tenant::writing().await;
+    let user = tenant.someone();
+    tenant
+        .put(
+            user.id,
+            json!({ "login": "a+b & c", "email": "a+b@corp.example" }),
+        )
+        .await;
+    tenant.token = tenant.mint(READ).await;
+    for query in ["login=a%2Bb%20%26%20c", "email=a%2Bb%40corp.example"] {
+        let rest = tenant.rest(&format!("/api/users?{query}")).await.1;
+        assert_eq!(ids(&rest), [user.id], "{query}");
+        let document = "query($q: String) { users(query: $q) { id login } }";
+        let graphql = tenant.graphql(document, json!({ "q": query })).await;
+        let found = json!([{ "id": user.id, "login": "a+b & c" }]);
+        assert_eq!(graphql["data"]["users"], found, "{query}");
+    }
+    let old = tenant
+        .rest(&format!(
+            "/api/users?email={}",
+            user.email.unwrap().replace('+', "%2B")
+        ))
+        .await
+        .1;
+    assert_eq!(old, json!([]), "the old one finds nobody");
+}
+
+#[tokio::test]
 async fn wrong_values_are_refused_with_the_documented_body() {
     let tenant = Tenant::writing().await;
     let (user, other) = (tenant.someone(), tenant.truly(1));

@@ -4,6 +4,9 @@
 //! Invariants: a reading that comes out of here lies between our own steps, not inside one: everything is there that must be, by the
 //! journal of before and after it. Where nothing was changed nothing is asked of Coupa. Nothing here writes.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::iter;
