@@ -12,7 +12,9 @@ use serde::Serialize;
 
 use super::plain;
 use crate::model::access::Item;
-use crate::model::journal::{Closing, Entry, Held, Stage, Subject};
+use crate::model::change::RequestId;
+use crate::model::id::UserId;
+use crate::model::journal::{ClosedBy, Closing, Entry, Held, Stage, Subject};
 
 /// The table, ending with a newline; a sentence if there is nothing.
 pub fn table(entries: &[Entry]) -> String {
@@ -42,7 +44,7 @@ fn row(entry: &Entry) -> [String; 7] {
         Stage::Clearing { .. } => "open: the list may be empty".to_owned(),
         Stage::NeedsPerson { .. } => "open: needs a person".to_owned(),
         Stage::Closed(closing) => match closing.by {
-            crate::model::journal::ClosedBy::Change => closing.ending.name().to_owned(),
+            ClosedBy::Change => closing.ending.name().to_owned(),
             by => format!("{} (by {})", closing.ending.name(), by.name()),
         },
     };
@@ -68,7 +70,7 @@ fn user(entry: &Entry) -> Option<u64> {
         Stage::Closed(closing) => closing.user,
         _ => None,
     };
-    closed.or(entry.intent.user).map(crate::model::id::UserId::get)
+    closed.or(entry.intent.user).map(UserId::get)
 }
 
 fn change(subject: &Subject) -> String {
@@ -187,7 +189,7 @@ impl<'a> Line<'a> {
         Self {
             id: entry.id.0,
             opened_at: entry.opened_at,
-            request: intent.request.as_ref().map(|request| request.as_str()),
+            request: intent.request.as_ref().map(RequestId::as_str),
             via: intent.via.name(),
             user: user(entry),
             change: Named::of(&intent.subject),
@@ -286,7 +288,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::model::change::{Activity, Via};
-    use crate::model::journal::{ClosedBy, Ending, EntryId, Intent, Step};
+    use crate::model::journal::{Ending, EntryId, Intent, Step};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_780_000_000 + second).unwrap()

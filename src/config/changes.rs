@@ -11,12 +11,13 @@ use super::problem::Problem;
 use super::settings::{Reader, StateDir, Target, TenantSettings, path};
 use crate::model::journal::{EntryId, Which};
 use crate::oneshot::{Account, Action, ResourceName, Task};
+use crate::provision::{Exception, Policy};
 
 /// What settings decide about changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeSettings {
-    /// Policies that a person has lifted, by name.
-    pub allow: Vec<String>,
+    /// Which policies a person has lifted.
+    pub policy: Policy,
     /// How long the journal keeps entries after their end; at least a day.
     pub journal_retention: Duration,
 }
@@ -253,8 +254,15 @@ impl Reader<'_> {
     pub(super) fn changes(&self) -> ChangeSettings {
         const DAY: u64 = 24 * 60 * 60;
         let days = u64::try_from(self.values.int("journal-retention-days")).unwrap_or(1);
+        // The table lets no other names through.
+        let allow = self.values.list("provisioning-allow");
         ChangeSettings {
-            allow: self.values.list("provisioning-allow").to_vec(),
+            policy: Policy {
+                allow: allow
+                    .iter()
+                    .filter_map(|name| Exception::from_name(name))
+                    .collect(),
+            },
             journal_retention: Duration::from_secs(days * DAY),
         }
     }

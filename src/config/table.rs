@@ -5,6 +5,7 @@
 use super::setting::{Export, Scope, Setting};
 use super::value::Kind;
 use crate::model::tenant::AccountClass;
+use crate::provision::Exception;
 
 const COUNT: Kind = Kind::int(0, i64::MAX);
 const PORT: Kind = Kind::int(1, 65_535);
@@ -39,14 +40,16 @@ const CLASSES: [&str; AccountClass::ALL.len()] = {
     names
 };
 
-/// Names of the policies that a person may lift.
-const EXCEPTIONS: [&str; 5] = [
-    "inactive-group",
-    "supplier-account",
-    "support-account",
-    "own-account",
-    "no-roles",
-];
+/// Names of the policies that a person may lift, in the order of [`Exception::ALL`].
+const EXCEPTIONS: [&str; Exception::ALL.len()] = {
+    let mut names = [""; Exception::ALL.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = Exception::ALL[at].name();
+        at += 1;
+    }
+    names
+};
 
 /// Every setting. The order is that of the exported schema; help sorts by name.
 pub const SETTINGS: &[Setting] = &[

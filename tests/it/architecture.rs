@@ -77,7 +77,15 @@ const RULES: &[Rule] = &[
     Rule {
         part: "config",
         // Of the parts only what their configuration is made of.
-        imports: &["model", "coupa", "server", "sandbox", "telemetry", "oneshot"],
+        imports: &[
+            "model",
+            "coupa",
+            "server",
+            "sandbox",
+            "telemetry",
+            "oneshot",
+            "provision",
+        ],
         never: &["tonic", "reqwest", "rusqlite"],
     },
     Rule {

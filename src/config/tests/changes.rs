@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::model::journal::{EntryId, Which};
 use crate::oneshot::{Account, Action, ResourceName, Task};
+use crate::provision::{Exception, Policy};
 
 /// A world in which state can be kept.
 fn world() -> World {
@@ -26,6 +27,12 @@ fn name(kind: &str, id: &str) -> ResourceName {
     ResourceName {
         kind: kind.into(),
         id: id.into(),
+    }
+}
+
+fn allow<const N: usize>(exceptions: [Exception; N]) -> Policy {
+    Policy {
+        allow: exceptions.into(),
     }
 }
 
@@ -52,7 +59,7 @@ fn every_mode_becomes_its_task() {
         (PathBuf::from("x.c1z"), OneShotMode::Apply)
     );
     assert_eq!(settings.changes.journal_retention, Duration::from_hours(400 * 24));
-    assert!(settings.changes.allow.is_empty());
+    assert_eq!(settings.changes.policy, Policy::default());
 
     assert!(
         task("--revoke-grant role:7:member:user:42")
@@ -204,7 +211,10 @@ fn a_dry_run_and_its_policies_are_settings_like_others() {
         .var("BATON_DRY_RUN", "true");
     let settings = one_shot(&world, "--revoke-grant g --provisioning-allow own-account");
     assert_eq!(settings.mode, OneShotMode::DryRun);
-    assert_eq!(settings.changes.allow, ["no-roles", "own-account"]);
+    assert_eq!(
+        settings.changes.policy,
+        allow([Exception::NoRoles, Exception::OwnAccount])
+    );
     assert_eq!(settings.changes.journal_retention, Duration::from_hours(24));
 }
 
@@ -268,7 +278,13 @@ fn a_server_changes_nothing_unless_told() {
     assert_eq!(world().serve("").changes, None);
     assert_eq!(world().serve("--provisioning-allow no-roles").changes, None);
     let changes = world().serve("-p --provisioning-allow no-roles").changes.unwrap();
-    assert_eq!(changes.allow, ["no-roles"]);
+    assert_eq!(changes.policy, allow([Exception::NoRoles]));
+    for exception in Exception::ALL {
+        let changes = world()
+            .serve(&format!("-p --provisioning-allow {}", exception.name()))
+            .changes;
+        assert_eq!(changes.unwrap().policy, allow([exception]));
+    }
     assert!(
         world()
             .var("BATON_PROVISIONING", "true")
