@@ -9,7 +9,7 @@ use super::{signals, tenant};
 use crate::c1z;
 use crate::cli::progress::Progress;
 use crate::cli::summary::{Row, Summary};
-use crate::config::{SyncSettings, Workers};
+use crate::config::{SyncSettings, TenantSettings, Workers};
 use crate::connector::Connector;
 use crate::model::fault::Fault;
 use crate::snapshot::{Served, SnapshotReport};
@@ -17,10 +17,7 @@ use crate::sync::{self, Patience, Phase, Scope, SyncOptions, SyncSummary, Syncer
 
 pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(), Fault> {
     let stop = signals::cancelled_by_signal()?;
-    let mut files = c1z::Settings::from_env(|name| env::var(name).ok())?;
-    if let Some(dir) = &settings.tenant.temp_dir {
-        files.temp_dir.clone_from(dir);
-    }
+    let files = file_settings(&settings.tenant)?;
     let previous = |key: &str| {
         Some(PreviousFile {
             path: settings.file.clone(),
@@ -58,6 +55,15 @@ pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(
         }
     }
     Ok(())
+}
+
+/// How sync files are opened and written.
+pub(super) fn file_settings(tenant: &TenantSettings) -> Result<c1z::Settings, Fault> {
+    let mut files = c1z::Settings::from_env(|name| env::var(name).ok())?;
+    if let Some(dir) = &tenant.temp_dir {
+        files.temp_dir.clone_from(dir);
+    }
+    Ok(files)
 }
 
 /// Side-by-side calls; the ecosystem's automatic choice is the number of cores, at most 4.
