@@ -30,7 +30,7 @@ pub async fn run(command: Command, progress: &Progress) -> Result<(), Fault> {
         Command::Sync(settings) => sync::run(settings, progress).await,
         Command::OneShot(settings) => oneshot::run(settings).await,
         Command::Journal(settings) => journal::run(&settings),
-        Command::Recover(settings) => journal::recover(&settings),
+        Command::Recover(settings) => journal::recover(settings).await,
         Command::Serve(settings) => serve::run(settings).await,
         Command::Sandbox(settings) => sandbox::serve(settings).await,
         Command::Capabilities => {

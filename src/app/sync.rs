@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::{env, io, thread};
 
 use super::baselines::PreviousFile;
@@ -40,7 +41,8 @@ pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(
         settings: files,
         patience: Patience::default(),
     };
-    let outcome = Syncer::new(composed.connector.clone(), options)
+    let connector = Arc::new(composed.connector);
+    let outcome = Syncer::new(connector.clone(), options)
         .run(&stop, &Watched(progress))
         .await;
     progress.finish();
@@ -51,7 +53,7 @@ pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(
             reason = "the summary is for the person at the terminal, not a log line"
         )]
         {
-            eprint!("{}", summary(&composed.connector, scope, done).render());
+            eprint!("{}", summary(&connector, scope, done).render());
         }
     }
     Ok(())

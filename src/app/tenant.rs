@@ -20,13 +20,21 @@ const COUPA_BURST: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
 /// A connector, and what must live as long as it does.
 pub(super) struct Composed {
-    pub(super) connector: Arc<Connector>,
+    /// Reads only: see [`Connector::with_writes`].
+    pub(super) connector: Connector,
+    pub(super) parts: Parts,
     /// Name under which state and files of this tenant are kept.
     pub(super) key: String,
     /// The embedded tenant; ends when dropped.
     _sandbox: Option<crate::sandbox::Running>,
     /// A state directory that goes with the process.
     _temporary: Option<tempfile::TempDir>,
+}
+
+/// What the connector reads through, for those who change the same tenant.
+pub(super) struct Parts {
+    pub(super) coupa: Arc<Coupa>,
+    pub(super) state: Option<Arc<State>>,
 }
 
 /// What the target comes to.
@@ -60,10 +68,11 @@ pub(super) async fn compose(
     let state = open_state(&place, &key, &config.client_id)?.map(Arc::new);
     let coupa = Arc::new(Coupa::new(config)?);
     let journal = state.clone().map(|state| state as Arc<dyn Journal>);
-    let baselines = KeptBaselines::new(state, previous(&key));
-    let connector = Connector::new(coupa, Arc::new(baselines), journal, connector_config(settings));
+    let baselines = Arc::new(KeptBaselines::new(state.clone(), previous(&key)));
+    let connector = Connector::new(coupa.clone(), baselines, journal, connector_config(settings));
     Ok(Composed {
-        connector: Arc::new(connector),
+        connector,
+        parts: Parts { coupa, state },
         key,
         _sandbox: sandbox,
         _temporary: temporary,

@@ -10,6 +10,7 @@ pub mod help;
 pub mod journal;
 pub mod plan;
 pub mod progress;
+pub mod recovery;
 pub mod summary;
 
 use crate::config::PROGRAM;

@@ -95,7 +95,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         part: "cli",
-        imports: &["model", "proto", "config"],
+        imports: &["model", "proto", "config", "provision"],
         never: &["tonic", "reqwest", "rusqlite"],
     },
     Rule {
