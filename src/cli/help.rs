@@ -35,7 +35,7 @@ pub fn render(topic: Topic) -> String {
             )));
         }
         Topic::Sandbox => text.push_str("\n--log-level, --log-format and --log-path work here too.\n"),
-        Topic::Journal | Topic::JournalExport => text.push_str(
+        Topic::Journal | Topic::JournalExport | Topic::JournalList => text.push_str(
             "\n--state-dir, --coupa-domain (or --coupa-base-url) and --coupa-client-id say whose journal it is; no secret is needed.\n\
              --log-level, --log-format and --log-path work here too.\n",
         ),
@@ -56,6 +56,7 @@ fn usages(topic: Topic) -> Vec<String> {
         Topic::Serve
         | Topic::Sandbox
         | Topic::JournalExport
+        | Topic::JournalList
         | Topic::JournalRecover
         | Topic::Capabilities
         | Topic::Config => {

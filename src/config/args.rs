@@ -37,6 +37,8 @@ pub enum Topic {
     Sandbox,
     /// `journal`.
     Journal,
+    /// `journal list`, which is `journal` itself.
+    JournalList,
     /// `journal export`.
     JournalExport,
     /// `journal recover`.
@@ -53,7 +55,7 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Root,
         Self::Capabilities,
         Self::Completion,
@@ -61,6 +63,7 @@ impl Topic {
         Self::Help,
         Self::Journal,
         Self::JournalExport,
+        Self::JournalList,
         Self::JournalRecover,
         Self::Sandbox,
         Self::Serve,
@@ -78,10 +81,11 @@ impl Topic {
                 Self::Sandbox,
                 Self::Serve,
             ],
-            Self::Journal => &[Self::JournalExport, Self::JournalRecover],
+            Self::Journal => &[Self::JournalExport, Self::JournalList, Self::JournalRecover],
             Self::Serve
             | Self::Sandbox
             | Self::JournalExport
+            | Self::JournalList
             | Self::JournalRecover
             | Self::Capabilities
             | Self::Config
@@ -98,6 +102,7 @@ impl Topic {
             Self::Sandbox => "sandbox",
             Self::Journal => "journal",
             Self::JournalExport => "journal export",
+            Self::JournalList => "journal list",
             Self::JournalRecover => "journal recover",
             Self::Capabilities => "capabilities",
             Self::Config => "config",
@@ -120,7 +125,7 @@ impl Topic {
             }
             Self::Serve => "Serve the connector protocol over gRPC",
             Self::Sandbox => "Run the pretend Coupa tenant as a server",
-            Self::Journal => "List the changes made in Coupa",
+            Self::Journal | Self::JournalList => "List the changes made in Coupa",
             Self::JournalExport => "Write the journal of changes out, one JSON object per line",
             Self::JournalRecover => "Bring changes to an end that were interrupted",
             Self::Capabilities => "Print what the connector can do, as JSON",
@@ -136,7 +141,7 @@ impl Topic {
             Self::Root => Some(Verb::Sync),
             Self::Serve => Some(Verb::Serve),
             Self::Sandbox => Some(Verb::Sandbox),
-            Self::Journal => Some(Verb::Journal),
+            Self::Journal | Self::JournalList => Some(Verb::Journal),
             Self::JournalExport => Some(Verb::JournalExport),
             Self::JournalRecover => Some(Verb::JournalRecover),
             Self::Capabilities | Self::Config | Self::Completion | Self::Help => None,
@@ -211,6 +216,7 @@ fn sub_command(topic: Topic) -> Command {
         | Topic::Sandbox
         | Topic::Journal
         | Topic::JournalExport
+        | Topic::JournalList
         | Topic::JournalRecover
         | Topic::Capabilities
         | Topic::Config => {}
@@ -370,6 +376,7 @@ fn request(matches: &ArgMatches) -> Result<Request, Problem> {
         | Topic::Sandbox
         | Topic::Journal
         | Topic::JournalExport
+        | Topic::JournalList
         | Topic::JournalRecover => Request::Capabilities,
     })
 }

@@ -317,6 +317,7 @@ fn the_journal_is_shown_without_the_secret() {
     assert!(!format!("{settings:?}").contains("s3cret"));
     for (line, which, form) in [
         ("journal --open", Which::Open, JournalForm::Table),
+        ("journal list --open", Which::Open, JournalForm::Table),
         ("journal --closed --json", Which::Closed, JournalForm::JsonLines),
         ("journal export", Which::All, JournalForm::JsonLines),
         ("journal export --open", Which::Open, JournalForm::JsonLines),
