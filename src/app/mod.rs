@@ -8,6 +8,9 @@
 //! Invariant: nothing here decides about data; a fault of any part leaves through one `Result`.
 
 mod baselines;
+mod changes;
+mod journal;
+mod oneshot;
 mod sandbox;
 mod serve;
 mod signals;
@@ -25,6 +28,9 @@ use crate::model::fault::Fault;
 pub async fn run(command: Command, progress: &Progress) -> Result<(), Fault> {
     match command {
         Command::Sync(settings) => sync::run(settings, progress).await,
+        Command::OneShot(settings) => oneshot::run(settings).await,
+        Command::Journal(settings) => journal::run(&settings),
+        Command::Recover(settings) => journal::recover(settings).await,
         Command::Serve(settings) => serve::run(settings).await,
         Command::Sandbox(settings) => sandbox::serve(settings).await,
         Command::Capabilities => {

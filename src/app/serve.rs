@@ -1,5 +1,8 @@
 //! `serve`: the connector over gRPC until a signal comes.
 
+use std::sync::Arc;
+
+use super::changes::Changes;
 use super::{signals, tenant};
 use crate::config::ServeSettings;
 use crate::model::fault::Fault;
@@ -7,8 +10,24 @@ use crate::server::Server;
 
 pub(super) async fn run(settings: ServeSettings) -> Result<(), Fault> {
     let stop = signals::cancelled_by_signal()?;
-    let composed = tenant::compose(&settings.tenant, |_| None).await?;
-    let bound = Server::bind(settings.server, composed.connector.clone()).await?;
-    tracing::info!(address = %bound.local_addr(), health = bound.health_addr().map(tracing::field::display), "serving c1.connector.v2");
-    bound.run(stop).await
+    let mut composed = tenant::compose(&settings.tenant, |_| None).await?;
+    let changes = match &settings.changes {
+        Some(wanted) => Some(Changes::begin(&composed.parts, wanted)?),
+        None => None,
+    };
+    if let Some(changes) = &changes {
+        composed.connector = composed.connector.with_writes(changes.engine.clone());
+    }
+    let bound = Server::bind(settings.server, Arc::new(composed.connector)).await?;
+    tracing::info!(
+        address = %bound.local_addr(),
+        health = bound.health_addr().map(tracing::field::display),
+        provisioning = changes.is_some(),
+        "serving c1.connector.v2"
+    );
+    let served = bound.run(stop).await;
+    if let Some(changes) = changes {
+        changes.end().await;
+    }
+    served
 }

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::{env, io, thread};
 
 use super::baselines::PreviousFile;
@@ -9,7 +10,7 @@ use super::{signals, tenant};
 use crate::c1z;
 use crate::cli::progress::Progress;
 use crate::cli::summary::{Row, Summary};
-use crate::config::{SyncSettings, Workers};
+use crate::config::{SyncSettings, TenantSettings, Workers};
 use crate::connector::Connector;
 use crate::model::fault::Fault;
 use crate::snapshot::{Served, SnapshotReport};
@@ -17,10 +18,7 @@ use crate::sync::{self, Patience, Phase, Scope, SyncOptions, SyncSummary, Syncer
 
 pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(), Fault> {
     let stop = signals::cancelled_by_signal()?;
-    let mut files = c1z::Settings::from_env(|name| env::var(name).ok())?;
-    if let Some(dir) = &settings.tenant.temp_dir {
-        files.temp_dir.clone_from(dir);
-    }
+    let files = file_settings(&settings.tenant)?;
     let previous = |key: &str| {
         Some(PreviousFile {
             path: settings.file.clone(),
@@ -43,7 +41,8 @@ pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(
         settings: files,
         patience: Patience::default(),
     };
-    let outcome = Syncer::new(composed.connector.clone(), options)
+    let connector = Arc::new(composed.connector);
+    let outcome = Syncer::new(connector.clone(), options)
         .run(&stop, &Watched(progress))
         .await;
     progress.finish();
@@ -54,10 +53,19 @@ pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(
             reason = "the summary is for the person at the terminal, not a log line"
         )]
         {
-            eprint!("{}", summary(&composed.connector, scope, done).render());
+            eprint!("{}", summary(&connector, scope, done).render());
         }
     }
     Ok(())
+}
+
+/// How sync files are opened and written.
+pub(super) fn file_settings(tenant: &TenantSettings) -> Result<c1z::Settings, Fault> {
+    let mut files = c1z::Settings::from_env(|name| env::var(name).ok())?;
+    if let Some(dir) = &tenant.temp_dir {
+        files.temp_dir.clone_from(dir);
+    }
+    Ok(files)
 }
 
 /// Side-by-side calls; the ecosystem's automatic choice is the number of cores, at most 4.

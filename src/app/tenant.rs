@@ -20,11 +20,21 @@ const COUPA_BURST: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
 /// A connector, and what must live as long as it does.
 pub(super) struct Composed {
-    pub(super) connector: Arc<Connector>,
+    /// Reads only: see [`Connector::with_writes`].
+    pub(super) connector: Connector,
+    pub(super) parts: Parts,
     /// Name under which state and files of this tenant are kept.
     pub(super) key: String,
     /// The embedded tenant; ends when dropped.
     _sandbox: Option<crate::sandbox::Running>,
+    /// A state directory that goes with the process.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+/// What the connector reads through, for those who change the same tenant.
+pub(super) struct Parts {
+    pub(super) coupa: Arc<Coupa>,
+    pub(super) state: Option<Arc<State>>,
 }
 
 /// What the target comes to.
@@ -54,15 +64,18 @@ pub(super) async fn compose(
     if let Some(timeout) = settings.http_timeout {
         config.timeouts.request = timeout;
     }
-    let state = open_state(settings, &key, &config.client_id)?.map(Arc::new);
+    let (place, temporary) = place(&settings.state_dir)?;
+    let state = open_state(&place, &key, &config.client_id)?.map(Arc::new);
     let coupa = Arc::new(Coupa::new(config)?);
     let journal = state.clone().map(|state| state as Arc<dyn Journal>);
-    let baselines = KeptBaselines::new(state, previous(&key));
-    let connector = Connector::new(coupa, Arc::new(baselines), journal, connector_config(settings));
+    let baselines = Arc::new(KeptBaselines::new(state.clone(), previous(&key)));
+    let connector = Connector::new(coupa.clone(), baselines, journal, connector_config(settings));
     Ok(Composed {
-        connector: Arc::new(connector),
+        connector,
+        parts: Parts { coupa, state },
         key,
         _sandbox: sandbox,
+        _temporary: temporary,
     })
 }
 
@@ -93,10 +106,24 @@ async fn reach(target: &Target) -> Result<Reached, Fault> {
     }
 }
 
+/// Where state is kept, and what ends it where it is not to last.
+fn place(wanted: &StateDir) -> Result<(StateDir, Option<tempfile::TempDir>), Fault> {
+    if *wanted != StateDir::Temporary {
+        return Ok((wanted.clone(), None));
+    }
+    let made = tempfile::Builder::new().prefix("baton-coupa-state-").tempdir();
+    let dir = made.map_err(|error| {
+        Fault::internal("cannot make a temporary state directory")
+            .because(error)
+            .advise("choose another place with --c1z-temp-dir")
+    })?;
+    Ok((StateDir::Named(dir.path().to_owned()), Some(dir)))
+}
+
 /// The state of this tenant. Reading works without any; what is lost then is said.
-fn open_state(settings: &TenantSettings, key: &str, client_id: &str) -> Result<Option<State>, Fault> {
+fn open_state(place: &StateDir, key: &str, client_id: &str) -> Result<Option<State>, Fault> {
     const WITHOUT: &str = "no state directory: only the previous file of a sync keeps sizes between runs; set --state-dir to keep them";
-    match &settings.state_dir {
+    match place {
         StateDir::Named(dir) => State::open(dir, key, client_id).map(Some),
         StateDir::PerUser(dir) => match State::open(dir, key, client_id) {
             // Nobody asked for this place and nothing was ever kept there: a home that cannot be written to is no reason to stop.
@@ -106,7 +133,7 @@ fn open_state(settings: &TenantSettings, key: &str, client_id: &str) -> Result<O
             }
             opened => opened.map(Some),
         },
-        StateDir::Nowhere => {
+        StateDir::Temporary | StateDir::Nowhere => {
             tracing::warn!("{WITHOUT}");
             Ok(None)
         }

@@ -224,8 +224,7 @@ mod tests {
         let digits = message
             .encode_to_vec()
             .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>();
+            .fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"));
         format!("x'{digits}'")
     }
 

@@ -47,7 +47,7 @@ fn exported(setting: &Setting) -> Field {
 
 fn arm(setting: &Setting) -> field::Field {
     match setting.kind {
-        Kind::Text | Kind::Address => field::Field::StringField(text(setting, &[])),
+        Kind::Text | Kind::Address | Kind::Object => field::Field::StringField(text(setting, &[])),
         Kind::OneOf(choices) => field::Field::StringField(text(setting, choices)),
         Kind::Switch => field::Field::BoolField(BoolField {
             default_value: setting.default == "true",
@@ -186,7 +186,7 @@ mod tests {
         for rule in RULES {
             let all = match rule {
                 Rule::Together(group) | Rule::Exclusive(group) => group.iter().all(exported),
-                Rule::Needs(name, needed) => exported(name) && exported(needed),
+                Rule::Needs(name, needed) => exported(name) && needed.iter().all(exported),
             };
             assert!(!all, "{rule:?} must be exported as a constraint");
         }

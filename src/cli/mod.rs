@@ -7,7 +7,10 @@ pub mod completion;
 pub mod config_schema;
 pub mod exit;
 pub mod help;
+pub mod journal;
+pub mod plan;
 pub mod progress;
+pub mod recovery;
 pub mod summary;
 
 use crate::config::PROGRAM;
@@ -15,6 +18,11 @@ use crate::config::PROGRAM;
 /// The line of `--version`, with its newline: `baton-coupa version v0.1.0`, or `dev` where the build names no version.
 pub fn version() -> String {
     format!("{PROGRAM} version {}\n", env!("BATON_COUPA_VERSION"))
+}
+
+/// Text that comes from elsewhere, without anything that a terminal would obey.
+fn plain(text: &str) -> String {
+    text.chars().filter(|sign| !sign.is_control()).collect()
 }
 
 #[cfg(test)]

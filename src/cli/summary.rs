@@ -7,6 +7,7 @@ use std::time::Duration;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 
+use super::plain;
 use crate::model::tenant::{AccountClass, Usage};
 
 /// One name and its number.
@@ -45,7 +46,7 @@ impl Summary {
             table.add_row([row.name.clone(), grouped(row.count)]);
         }
         for row in self.seats.iter().filter(|row| row.count > 0) {
-            table.add_row([format!("seats of {}", shown(&row.name)), grouped(row.count)]);
+            table.add_row([format!("seats of {}", plain(&row.name)), grouped(row.count)]);
         }
         if let Some(numbers) = table.column_mut(1) {
             numbers.set_cell_alignment(CellAlignment::Right);
@@ -91,11 +92,6 @@ fn requests(usage: Usage) -> String {
         let _ = write!(text, ", {} rate limited", grouped(usage.rate_limited));
     }
     text
-}
-
-/// Names of licenses come from the tenant: nothing that a terminal would obey.
-fn shown(name: &str) -> String {
-    name.chars().filter(|sign| !sign.is_control()).collect()
 }
 
 /// `1234567` as `1,234,567`.

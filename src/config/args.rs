@@ -35,6 +35,14 @@ pub enum Topic {
     Serve,
     /// `sandbox`.
     Sandbox,
+    /// `journal`.
+    Journal,
+    /// `journal list`, which is `journal` itself.
+    JournalList,
+    /// `journal export`.
+    JournalExport,
+    /// `journal recover`.
+    JournalRecover,
     /// `capabilities`.
     Capabilities,
     /// `config`.
@@ -46,22 +54,56 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// Every sub-command, by name.
-    pub const COMMANDS: [Self; 6] = [
+    /// Every topic.
+    pub const ALL: [Self; 11] = [
+        Self::Root,
         Self::Capabilities,
         Self::Completion,
         Self::Config,
         Self::Help,
+        Self::Journal,
+        Self::JournalExport,
+        Self::JournalList,
+        Self::JournalRecover,
         Self::Sandbox,
         Self::Serve,
     ];
 
-    /// The word on the command line; empty for the program itself.
+    /// Its sub-commands, by name.
+    pub const fn commands(self) -> &'static [Self] {
+        match self {
+            Self::Root => &[
+                Self::Capabilities,
+                Self::Completion,
+                Self::Config,
+                Self::Help,
+                Self::Journal,
+                Self::Sandbox,
+                Self::Serve,
+            ],
+            Self::Journal => &[Self::JournalExport, Self::JournalList, Self::JournalRecover],
+            Self::Serve
+            | Self::Sandbox
+            | Self::JournalExport
+            | Self::JournalList
+            | Self::JournalRecover
+            | Self::Capabilities
+            | Self::Config
+            | Self::Completion
+            | Self::Help => &[],
+        }
+    }
+
+    /// The words on the command line; empty for the program itself.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Root => "",
             Self::Serve => "serve",
             Self::Sandbox => "sandbox",
+            Self::Journal => "journal",
+            Self::JournalExport => "journal export",
+            Self::JournalList => "journal list",
+            Self::JournalRecover => "journal recover",
             Self::Capabilities => "capabilities",
             Self::Config => "config",
             Self::Completion => "completion",
@@ -69,14 +111,23 @@ impl Topic {
         }
     }
 
+    /// The last of its words.
+    pub fn word(self) -> &'static str {
+        let name = self.name();
+        name.rsplit_once(' ').map_or(name, |(_, last)| last)
+    }
+
     /// What it does, in one line.
     pub const fn about(self) -> &'static str {
         match self {
             Self::Root => {
-                "Reads a Coupa tenant (users, groups, roles, licenses and who holds what) and writes a sync file"
+                "Reads a Coupa tenant (users, groups, roles, licenses and who holds what) and writes a sync file, or makes one change"
             }
             Self::Serve => "Serve the connector protocol over gRPC",
             Self::Sandbox => "Run the pretend Coupa tenant as a server",
+            Self::Journal | Self::JournalList => "List the changes made in Coupa",
+            Self::JournalExport => "Write the journal of changes out, one JSON object per line",
+            Self::JournalRecover => "Bring changes to an end that were interrupted",
             Self::Capabilities => "Print what the connector can do, as JSON",
             Self::Config => "Print the configuration schema, as JSON",
             Self::Completion => "Print the completion script of a shell: bash, zsh, fish or powershell",
@@ -90,12 +141,29 @@ impl Topic {
             Self::Root => Some(Verb::Sync),
             Self::Serve => Some(Verb::Serve),
             Self::Sandbox => Some(Verb::Sandbox),
+            Self::Journal | Self::JournalList => Some(Verb::Journal),
+            Self::JournalExport => Some(Verb::JournalExport),
+            Self::JournalRecover => Some(Verb::JournalRecover),
             Self::Capabilities | Self::Config | Self::Completion | Self::Help => None,
         }
     }
 
-    fn named(word: &str) -> Option<Self> {
-        Self::COMMANDS.into_iter().find(|topic| topic.name() == word)
+    /// The topic of the command that `verb` is.
+    pub(super) const fn of(verb: Verb) -> Self {
+        match verb {
+            Verb::Sync => Self::Root,
+            Verb::Serve => Self::Serve,
+            Verb::Sandbox => Self::Sandbox,
+            Verb::Journal => Self::Journal,
+            Verb::JournalExport => Self::JournalExport,
+            Verb::JournalRecover => Self::JournalRecover,
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|topic| *topic != Self::Root && topic.name() == name)
     }
 }
 
@@ -122,24 +190,41 @@ pub fn command() -> Command {
             .help(VERSION_HELP)
             .action(ArgAction::Count),
     );
-    for topic in Topic::COMMANDS {
-        let settings = settings_of(topic.verb().unwrap_or(Verb::Sync));
-        let mut sub = bare(topic, topic.name()).args(settings);
-        match topic {
-            Topic::Completion => {
-                let shells = SHELLS.map(|(name, _)| name);
-                sub = sub.arg(
-                    Arg::new(WORD)
-                        .value_parser(PossibleValuesParser::new(shells))
-                        .hide_possible_values(true),
-                );
-            }
-            Topic::Help => sub = sub.arg(Arg::new(WORD).value_parser(NonEmptyStringValueParser::new())),
-            Topic::Root | Topic::Serve | Topic::Sandbox | Topic::Capabilities | Topic::Config => {}
-        }
-        root = root.subcommand(sub);
+    for topic in Topic::Root.commands() {
+        root = root.subcommand(sub_command(*topic));
     }
     root
+}
+
+fn sub_command(topic: Topic) -> Command {
+    let mut sub = bare(topic, topic.word()).args(settings_of(topic.verb().unwrap_or(Verb::Sync)));
+    match topic {
+        Topic::Completion => {
+            let shells = SHELLS.map(|(name, _)| name);
+            sub = sub.arg(
+                Arg::new(WORD)
+                    .value_parser(PossibleValuesParser::new(shells))
+                    .hide_possible_values(true),
+            );
+        }
+        Topic::Help => {
+            let words = Arg::new(WORD).num_args(1..=2);
+            sub = sub.arg(words.value_parser(NonEmptyStringValueParser::new()));
+        }
+        Topic::Root
+        | Topic::Serve
+        | Topic::Sandbox
+        | Topic::Journal
+        | Topic::JournalExport
+        | Topic::JournalList
+        | Topic::JournalRecover
+        | Topic::Capabilities
+        | Topic::Config => {}
+    }
+    for inner in topic.commands() {
+        sub = sub.subcommand(sub_command(*inner));
+    }
+    sub
 }
 
 const HELP: &str = "help";
@@ -183,9 +268,13 @@ fn argument(setting: &'static Setting, name: &'static str) -> Arg {
             .num_args(0..=1)
             .require_equals(true)
             .default_missing_value("true"),
-        Kind::Text | Kind::Int { .. } | Kind::List | Kind::ListOf(_) | Kind::OneOf(_) | Kind::Address => {
-            arg.num_args(1).allow_hyphen_values(true)
-        }
+        Kind::Text
+        | Kind::Int { .. }
+        | Kind::List
+        | Kind::ListOf(_)
+        | Kind::OneOf(_)
+        | Kind::Address
+        | Kind::Object => arg.num_args(1).allow_hyphen_values(true),
     }
 }
 
@@ -235,53 +324,85 @@ fn set_aside(args: &mut Vec<OsString>, flag: &str) -> bool {
 }
 
 fn request(matches: &ArgMatches) -> Result<Request, Problem> {
-    let (topic, sub) = match matches.subcommand() {
-        Some((word, sub)) => (Topic::named(word).unwrap_or(Topic::Root), Some(sub)),
-        None => (Topic::Root, None),
-    };
-    let asked = |id| matches.get_count(id) > 0;
-    if asked(HELP) || sub.is_some_and(|sub| sub.get_count(HELP) > 0) {
+    let mut levels = vec![(Topic::Root, matches)];
+    while let Some((topic, (word, sub))) = levels
+        .last()
+        .and_then(|(topic, matches)| Some((*topic, matches.subcommand()?)))
+    {
+        let inner = topic.commands().iter().find(|inner| inner.word() == word);
+        levels.push((*inner.unwrap_or(&topic), sub));
+    }
+    let (topic, last) = levels.last().copied().unwrap_or((Topic::Root, matches));
+    if levels.iter().any(|(_, matches)| matches.get_count(HELP) > 0) {
         return Ok(Request::Help(topic));
     }
-    if asked(VERSION) {
+    if matches.get_count(VERSION) > 0 {
         return Ok(Request::Version);
     }
-    let word = || sub.and_then(|sub| sub.get_one::<String>(WORD));
+    if let Some(verb) = topic.verb() {
+        return Ok(Request::Run(verb, flags(verb, &levels)?));
+    }
     Ok(match topic {
-        Topic::Root => Request::Run(Verb::Sync, flags(Verb::Sync, matches, sub)),
-        Topic::Serve => Request::Run(Verb::Serve, flags(Verb::Serve, matches, sub)),
-        Topic::Sandbox => Request::Run(Verb::Sandbox, flags(Verb::Sandbox, matches, sub)),
-        Topic::Capabilities => Request::Capabilities,
         Topic::Config => Request::Config,
         Topic::Completion => {
-            let shell = word().and_then(|word| SHELLS.iter().find(|(name, _)| name == word));
+            let word = last.get_one::<String>(WORD);
+            let shell = word.and_then(|word| SHELLS.iter().find(|(name, _)| name == word));
             shell.map_or(Request::Help(Topic::Completion), |(_, shell)| {
                 Request::Completion(*shell)
             })
         }
-        Topic::Help => match word() {
-            None => Request::Help(Topic::Root),
-            Some(word) => Request::Help(Topic::named(word).ok_or_else(|| Problem::UnknownCommand {
-                word: word.clone(),
-                parent: PROGRAM,
-            })?),
-        },
+        Topic::Help => {
+            let words: Vec<&str> = last
+                .get_many::<String>(WORD)
+                .into_iter()
+                .flatten()
+                .map(String::as_str)
+                .collect();
+            let word = words.join(" ");
+            match Topic::named(&word) {
+                Some(topic) => Request::Help(topic),
+                None if word.is_empty() => Request::Help(Topic::Root),
+                None => {
+                    return Err(Problem::UnknownCommand {
+                        word,
+                        parent: PROGRAM.to_owned(),
+                    });
+                }
+            }
+        }
+        Topic::Capabilities
+        | Topic::Root
+        | Topic::Serve
+        | Topic::Sandbox
+        | Topic::Journal
+        | Topic::JournalExport
+        | Topic::JournalList
+        | Topic::JournalRecover => Request::Capabilities,
     })
 }
 
-/// What was given before the sub-command, then what was given after it.
-fn flags(verb: Verb, root: &ArgMatches, sub: Option<&ArgMatches>) -> Flags {
+/// What was given on each level of commands, the outermost first.
+fn flags(verb: Verb, levels: &[(Topic, &ArgMatches)]) -> Result<Flags, Problem> {
     let mut flags = Flags::new();
     for setting in SETTINGS {
-        let before = setting.flag_on(Verb::Sync).map(|name| (root, name));
-        let after = sub.zip(setting.flag_on(verb));
-        for (matches, name) in before.into_iter().chain(after) {
-            if let Some(texts) = matches.get_many::<String>(name) {
-                flags.entry(setting.name).or_default().extend(texts.cloned());
+        for (topic, matches) in levels {
+            let Some(name) = topic.verb().and_then(|level| setting.flag_on(level)) else {
+                continue;
+            };
+            let Some(texts) = matches.get_many::<String>(name) else {
+                continue;
+            };
+            if setting.flag_on(verb).is_none() {
+                return Err(Problem::Misplaced {
+                    name,
+                    command: Topic::of(verb).name(),
+                    belongs: topic.name(),
+                });
             }
+            flags.entry(setting.name).or_default().extend(texts.cloned());
         }
     }
-    flags
+    Ok(flags)
 }
 
 /// Clap's error in the ecosystem's words.
@@ -297,13 +418,13 @@ fn explain(error: &clap::Error) -> Problem {
             word: text(ContextKind::InvalidSubcommand)
                 .unwrap_or_default()
                 .to_owned(),
-            parent: PROGRAM,
+            parent: parent_of(error),
         },
         // The only value clap itself judges is the word behind `completion`; and a flag at the very end lacks its own.
         ErrorKind::InvalidValue if text(ContextKind::InvalidValue).is_some_and(|value| !value.is_empty()) => {
             Problem::UnknownCommand {
                 word: text(ContextKind::InvalidValue).unwrap_or_default().to_owned(),
-                parent: "baton-coupa completion",
+                parent: format!("{PROGRAM} {}", Topic::Completion.name()),
             }
         }
         ErrorKind::InvalidValue
@@ -320,6 +441,20 @@ fn explain(error: &clap::Error) -> Problem {
     }
 }
 
+/// The command whose sub-command was not understood; clap tells it in its usage line only.
+fn parent_of(error: &clap::Error) -> String {
+    let usage = match error.get(ContextKind::Usage) {
+        Some(ContextValue::StyledStr(usage)) => usage.to_string(),
+        _ => String::new(),
+    };
+    let journal = format!("{PROGRAM} {}", Topic::Journal.name());
+    if usage.contains(&journal) {
+        journal
+    } else {
+        PROGRAM.to_owned()
+    }
+}
+
 fn unknown(argument: &str, similar: Option<&str>) -> Problem {
     let flag = argument.split('=').next().unwrap_or_default();
     if flag.starts_with("--") {
@@ -332,7 +467,7 @@ fn unknown(argument: &str, similar: Option<&str>) -> Problem {
         Some(letter) => Problem::UnknownShorthand(letter),
         None => Problem::UnknownCommand {
             word: argument.to_owned(),
-            parent: PROGRAM,
+            parent: PROGRAM.to_owned(),
         },
     }
 }

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 
-use super::args::Flags;
+use serde_json::Map;
+
+use super::args::{Flags, Topic};
 use super::file::{ConfigFile, Node};
 use super::problem::{Problem, Source};
-use super::setting::{Disposition, Setting, Verb, variable};
+use super::setting::{Disposition, Needs, Scope, Setting, Verb, variable};
 use super::table::{RULES, Rule, SETTINGS};
 use super::value::{Value, split};
 
@@ -51,6 +53,13 @@ impl Values {
     pub(super) fn list(&self, name: &str) -> &[String] {
         match self.value(name) {
             Some(Value::List(elements)) => elements,
+            _ => misread(name),
+        }
+    }
+
+    pub(super) fn object(&self, name: &str) -> Map<String, serde_json::Value> {
+        match self.value(name) {
+            Some(Value::Object(members)) => members.clone(),
             _ => misread(name),
         }
     }
@@ -191,7 +200,7 @@ fn below(
 pub(super) fn unknown_keys(file: &ConfigFile) -> Vec<String> {
     let known = |key: &str| {
         SETTINGS.iter().any(|setting| {
-            [Verb::Sync, Verb::Serve, Verb::Sandbox]
+            Verb::ALL
                 .iter()
                 .any(|verb| setting.names_on(*verb).any(|name| name == key))
         })
@@ -204,11 +213,14 @@ pub(super) fn unknown_keys(file: &ConfigFile) -> Vec<String> {
 
 /// Settings that must be there: first of all, and all at once.
 pub(super) fn missing(verb: Verb, values: &Values) -> Option<Problem> {
-    if verb == Verb::Sandbox {
-        return None;
-    }
+    let counts = |setting: &&Setting| match verb.needs() {
+        Needs::Tenant => true,
+        Needs::NameOfTenant => !setting.secret,
+        Needs::Nothing => false,
+    };
     let mut missing: Vec<&str> = SETTINGS
         .iter()
+        .filter(counts)
         .filter(|setting| {
             setting
                 .required_unless
@@ -243,7 +255,8 @@ pub(super) fn broken_rules(values: &Values) -> impl Iterator<Item = Problem> + '
             })
         }
         Rule::Needs(name, needed) => {
-            (values.given(name) && !values.given(needed)).then_some(Problem::Needs { name, needed })
+            let met = needed.iter().any(|needed| values.given(needed));
+            (values.given(name) && !met).then_some(Problem::Needs { name, needed })
         }
     })
 }
@@ -255,6 +268,14 @@ pub(super) fn dispose(verb: Verb, values: &Values, problems: &mut Vec<Problem>, 
             continue;
         };
         if !values.given(setting.name) {
+            continue;
+        }
+        if setting.scope == Scope::OneShot && verb != Verb::Sync {
+            problems.push(Problem::Misplaced {
+                name,
+                command: Topic::of(verb).name(),
+                belongs: "one change, in a run without a sub-command",
+            });
             continue;
         }
         match setting.disposition {

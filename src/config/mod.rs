@@ -4,6 +4,7 @@
 //! and the exported schema are made from it. Nothing here reads the process: arguments, environment and directory come in.
 
 mod args;
+mod changes;
 mod file;
 mod layers;
 mod problem;
@@ -26,6 +27,9 @@ use self::settings::Reader;
 use crate::telemetry::LogConfig;
 
 pub use self::args::{PROGRAM, SHELLS, Topic, VERSION_HELP, command};
+pub use self::changes::{
+    ChangeSettings, JournalForm, JournalSettings, OneShotMode, OneShotSettings, RecoverSettings, Recovery,
+};
 pub use self::problem::{ConfigErrors, Place, Problem, Source};
 pub use self::setting::{Disposition, Export, Scope, Setting, Verb, variable};
 pub use self::settings::{
@@ -51,8 +55,14 @@ pub struct Invocation {
 pub enum Command {
     /// Read the tenant and write a file.
     Sync(SyncSettings),
+    /// Make one change, or answer one question about changes.
+    OneShot(OneShotSettings),
     /// Serve over gRPC.
     Serve(ServeSettings),
+    /// Show the journal of changes.
+    Journal(JournalSettings),
+    /// Bring open entries of the journal to an end.
+    Recover(RecoverSettings),
     /// Run the pretend tenant.
     Sandbox(SandboxSettings),
     /// Print the capabilities; needs no setting.
@@ -127,10 +137,17 @@ fn settle(
         directory,
         env,
         problems,
+        warnings,
     };
     let log = reader.log();
     let command = match verb {
-        Verb::Sync => reader.sync().map(Command::Sync),
+        Verb::Sync => match reader.task() {
+            Some(task) => reader.one_shot(task).map(Command::OneShot),
+            None => reader.sync().map(Command::Sync),
+        },
+        Verb::Journal => reader.journal(JournalForm::Table).map(Command::Journal),
+        Verb::JournalExport => reader.journal(JournalForm::JsonLines).map(Command::Journal),
+        Verb::JournalRecover => reader.recover().map(Command::Recover),
         Verb::Serve => reader.serve().map(Command::Serve),
         Verb::Sandbox => Some(Command::Sandbox(reader.sandbox())),
     };

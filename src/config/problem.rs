@@ -57,7 +57,7 @@ pub enum Problem {
         /// As written.
         word: String,
         /// The command before it.
-        parent: &'static str,
+        parent: String,
     },
     /// A flag without the value it needs.
     #[error("flag needs an argument: {0}")]
@@ -95,12 +95,22 @@ pub enum Problem {
         set: Vec<&'static str>,
     },
     /// A setting without the one it depends on.
-    #[error("flag {name} has no meaning without {needed}")]
+    #[error("flag {name} has no meaning without {}", .needed.join(" or "))]
     Needs {
         /// The setting.
         name: &'static str,
-        /// What it depends on.
-        needed: &'static str,
+        /// What it depends on; one of these is enough.
+        needed: &'static [&'static str],
+    },
+    /// A setting on a command where it means nothing.
+    #[error("{name} has no meaning on {command}: it is for {belongs}")]
+    Misplaced {
+        /// The setting.
+        name: &'static str,
+        /// The command.
+        command: &'static str,
+        /// Where it has a meaning.
+        belongs: &'static str,
     },
     /// A setting of the ecosystem that this connector does not serve.
     #[error("{name} is not supported: {reason}")]

@@ -14,6 +14,44 @@ pub enum Verb {
     Serve,
     /// Run the pretend tenant.
     Sandbox,
+    /// List the journal of changes.
+    Journal,
+    /// Write the journal of changes out.
+    JournalExport,
+    /// Bring open entries of the journal to an end.
+    JournalRecover,
+}
+
+impl Verb {
+    /// Every command.
+    pub const ALL: [Self; 6] = [
+        Self::Sync,
+        Self::Serve,
+        Self::Sandbox,
+        Self::Journal,
+        Self::JournalExport,
+        Self::JournalRecover,
+    ];
+
+    /// What a command needs before it can begin.
+    pub(super) const fn needs(self) -> Needs {
+        match self {
+            Self::Sync | Self::Serve | Self::JournalRecover => Needs::Tenant,
+            Self::Journal | Self::JournalExport => Needs::NameOfTenant,
+            Self::Sandbox => Needs::Nothing,
+        }
+    }
+}
+
+/// Which of the required settings a command requires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// All: it talks to the tenant.
+    Tenant,
+    /// All but secrets: it only looks at what is kept here.
+    NameOfTenant,
+    /// None.
+    Nothing,
 }
 
 /// On which commands a setting counts.
@@ -25,6 +63,12 @@ pub enum Scope {
     Serve,
     /// On `sandbox` only.
     Sandbox,
+    /// In runs without a sub-command. Taken everywhere, as the ecosystem does; elsewhere it is refused.
+    OneShot,
+    /// On `journal` and `journal export`.
+    Journal,
+    /// On `journal recover` only.
+    JournalRecover,
     /// A dial of the embedded sandbox: everywhere under its name, and on `sandbox` also without the `sandbox-` in front.
     Dial,
 }
@@ -164,9 +208,11 @@ impl Setting {
     /// The names that environment and file may use on `verb`, the one that wins first.
     pub(super) fn names_on(&self, verb: Verb) -> impl Iterator<Item = &'static str> + use<> {
         let counts = match self.scope {
-            Scope::Everywhere | Scope::Dial => true,
+            Scope::Everywhere | Scope::Dial | Scope::OneShot => true,
             Scope::Serve => verb == Verb::Serve,
             Scope::Sandbox => verb == Verb::Sandbox,
+            Scope::Journal => matches!(verb, Verb::Journal | Verb::JournalExport),
+            Scope::JournalRecover => verb == Verb::JournalRecover,
         };
         let bare = match (self.scope, verb) {
             (Scope::Dial, Verb::Sandbox) => self.name.strip_prefix("sandbox-"),

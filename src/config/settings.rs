@@ -13,6 +13,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
+use super::changes::{ChangeSettings, OneShotMode};
 use super::layers::Values;
 use super::problem::{Problem, Source};
 use super::switches;
@@ -50,6 +51,8 @@ pub enum StateDir {
     Named(PathBuf),
     /// At the usual place of the user, which may not exist and may not be writable.
     PerUser(PathBuf),
+    /// In a directory that goes with the process.
+    Temporary,
     /// Neither a setting nor the environment tells a place.
     Nowhere,
 }
@@ -144,6 +147,8 @@ pub struct ServeSettings {
     pub tenant: TenantSettings,
     /// Where and how to listen.
     pub server: ServerConfig,
+    /// How changes are made; none are if `None`.
+    pub changes: Option<ChangeSettings>,
 }
 
 /// Certificate chain and key, PEM files.
@@ -172,6 +177,7 @@ pub(super) struct Reader<'a> {
     pub(super) directory: &'a Path,
     pub(super) env: &'a dyn Fn(&str) -> Option<OsString>,
     pub(super) problems: &'a mut Vec<Problem>,
+    pub(super) warnings: &'a mut Vec<String>,
 }
 
 impl Reader<'_> {
@@ -185,6 +191,7 @@ impl Reader<'_> {
 
     /// `None` only with a problem noted.
     pub(super) fn sync(&mut self) -> Option<SyncSettings> {
+        self.no_dry_run();
         let tenant = self.tenant();
         let file = path(self.values.text("file"));
         if file.is_none() {
@@ -202,7 +209,11 @@ impl Reader<'_> {
 
     /// `None` only with a problem noted.
     pub(super) fn serve(&mut self) -> Option<ServeSettings> {
-        let tenant = self.tenant();
+        let mut tenant = self.tenant();
+        let changes = self.values.switch("provisioning").then(|| self.changes());
+        if changes.is_some() {
+            self.keep_journal(tenant.as_mut(), OneShotMode::Apply);
+        }
         // Half a pair was noted as such before.
         if self.values.given("tls-cert") != self.values.given("tls-key") {
             return None;
@@ -220,6 +231,7 @@ impl Reader<'_> {
             Ok(server) => Some(ServeSettings {
                 tenant: tenant?,
                 server,
+                changes,
             }),
             Err(problems) => {
                 self.problems.extend(problems.into_iter().map(Problem::Unusable));
@@ -236,7 +248,7 @@ impl Reader<'_> {
         }
     }
 
-    fn tenant(&mut self) -> Option<TenantSettings> {
+    pub(super) fn tenant(&mut self) -> Option<TenantSettings> {
         let values = self.values;
         // Both are read before either can end this: every problem is to be told.
         let temp_dir = self.temp_dir();
@@ -259,7 +271,7 @@ impl Reader<'_> {
                 .given("http-timeout-seconds")
                 .then(|| Duration::from_secs(natural(values.int("http-timeout-seconds")))),
             account_classes: AccountClass::ALL.into_iter().filter(listed).collect(),
-            state_dir: state_dir(values.text("state-dir"), self.env),
+            state_dir: self.state_dir(),
             temp_dir,
             shrink: if values.switch("accept-shrink") {
                 Shrink::Accept
@@ -269,8 +281,16 @@ impl Reader<'_> {
         })
     }
 
+    pub(super) fn state_dir(&self) -> StateDir {
+        match (path(self.values.text("state-dir")), default_state_dir(self.env)) {
+            (Some(named), _) => StateDir::Named(named),
+            (None, Some(usual)) => StateDir::PerUser(usual),
+            (None, None) => StateDir::Nowhere,
+        }
+    }
+
     /// `None` with the problem noted, or where what is required is missing, which was noted before.
-    fn coupa(&mut self) -> Option<CoupaTarget> {
+    pub(super) fn coupa(&mut self) -> Option<CoupaTarget> {
         let (domain, base_url) = (
             self.values.text("coupa-domain"),
             self.values.text("coupa-base-url"),
@@ -375,20 +395,12 @@ fn at_least_one(number: i64) -> NonZeroU32 {
         .unwrap_or(NonZeroU32::MIN)
 }
 
-fn path(text: &str) -> Option<PathBuf> {
+pub(super) fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
 }
 
 fn path_of(text: Option<OsString>) -> Option<PathBuf> {
     text.filter(|text| !text.is_empty()).map(PathBuf::from)
-}
-
-fn state_dir(named: &str, env: &dyn Fn(&str) -> Option<OsString>) -> StateDir {
-    match (path(named), default_state_dir(env)) {
-        (Some(named), _) => StateDir::Named(named),
-        (None, Some(usual)) => StateDir::PerUser(usual),
-        (None, None) => StateDir::Nowhere,
-    }
 }
 
 /// A place that belongs to the user and not to the working directory.

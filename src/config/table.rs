@@ -5,16 +5,18 @@
 use super::setting::{Export, Scope, Setting};
 use super::value::Kind;
 use crate::model::tenant::AccountClass;
+use crate::provision::Exception;
 
 const COUNT: Kind = Kind::int(0, i64::MAX);
 const PORT: Kind = Kind::int(1, 65_535);
 
 const DAEMON: &str =
     "daemon mode is not available in this version; leave it out for a one-shot sync, or use `serve`";
-const WRITES: &str = "this version only reads Coupa; changes are not available yet";
-const ACCOUNTS: &str = "this version only reads Coupa; accounts are not created, deleted or rotated";
+const CREDENTIALS: &str =
+    "how people sign in to Coupa is not this connector's business: it neither makes nor rotates passwords";
 const EVENTS: &str = "Coupa has no event feed";
-const ACTIONS: &str = "this version has no actions";
+const RESOURCE_ACTIONS: &str =
+    "use --invoke-action with --invoke-action-resource-type, or --list-action-schemas-resource-type";
 const TICKETS: &str = "Coupa has no tickets to offer; ticketing is not supported";
 const DIFF: &str = "this connector does not compare sync runs; use the baton tool on the .c1z file";
 const COMPACT: &str = "this connector does not compact sync files; use the baton tool on the .c1z files";
@@ -33,6 +35,17 @@ const CLASSES: [&str; AccountClass::ALL.len()] = {
     let mut at = 0;
     while at < names.len() {
         names[at] = AccountClass::ALL[at].name();
+        at += 1;
+    }
+    names
+};
+
+/// Names of the policies that a person may lift, in the order of [`Exception::ALL`].
+const EXCEPTIONS: [&str; Exception::ALL.len()] = {
+    let mut names = [""; Exception::ALL.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = Exception::ALL[at].name();
         at += 1;
     }
     names
@@ -160,7 +173,11 @@ pub const SETTINGS: &[Setting] = &[
     )
     .ineffective("it concerns daemon mode, which is not available in this version"),
     // The sync.
-    Setting::new("file", Kind::Text, "Sync file to write")
+    Setting::new(
+        "file",
+        Kind::Text,
+        "Sync file to write, or to look a change's names up in",
+    )
         .short('f')
         .default("sync.c1z"),
     Setting::new(
@@ -222,62 +239,102 @@ pub const SETTINGS: &[Setting] = &[
     .refused(EXTERNAL),
     Setting::new("sync-account-groups", Kind::Switch, "Sync account groups")
         .refused("account groups are not read by this version"),
+    // Changes, also those of a server.
+    Setting::new(
+        "provisioning",
+        Kind::Switch,
+        "Allow changes in Coupa on serve; one-shot changes imply it",
+    )
+    .short('p'),
+    Setting::new(
+        "provisioning-allow",
+        Kind::ListOf(&EXCEPTIONS),
+        "Changes to make although a policy speaks against them: inactive-group, supplier-account, support-account, own-account, no-roles",
+    )
+    .export(Export::Connector("Policy Exceptions")),
+    Setting::new(
+        "journal-retention-days",
+        Kind::int(1, 36_500),
+        "How long the journal keeps changes that have ended, in days",
+    )
+    .default("400")
+    .export(Export::Connector("Journal Retention In Days")),
     // Changes in one shot.
-    Setting::new("provisioning", Kind::Switch, "Allow changes in Coupa")
-        .short('p')
-        .refused(WRITES),
-    Setting::new("grant-entitlement", Kind::Text, "Entitlement to grant").refused(WRITES),
-    Setting::new("grant-principal", Kind::Text, "Principal to grant to").refused(WRITES),
+    Setting::new(
+        "dry-run",
+        Kind::Switch,
+        "Print what a one-shot change would send, and change nothing",
+    )
+    .on(Scope::OneShot),
+    Setting::new(
+        "grant-entitlement",
+        Kind::Text,
+        "Entitlement to grant, for instance role:12:member",
+    )
+    .on(Scope::OneShot),
+    Setting::new("grant-principal", Kind::Text, "Principal to grant to, for instance 42").on(Scope::OneShot),
     Setting::new(
         "grant-principal-type",
         Kind::Text,
-        "Type of the principal to grant to",
+        "Type of the principal to grant to, for instance user",
     )
-    .refused(WRITES),
-    Setting::new("revoke-grant", Kind::Text, "Grant to revoke").refused(WRITES),
+    .on(Scope::OneShot),
+    Setting::new(
+        "revoke-grant",
+        Kind::Text,
+        "Grant to revoke, for instance role:12:member:user:42",
+    )
+    .on(Scope::OneShot),
     Setting::new(
         "create-account-login",
         Kind::Text,
         "Login of the account to create",
     )
-    .refused(ACCOUNTS),
+    .on(Scope::OneShot),
     Setting::new(
         "create-account-email",
         Kind::Text,
         "E-mail of the account to create",
     )
-    .refused(ACCOUNTS),
+    .on(Scope::OneShot),
     Setting::new(
         "create-account-profile",
-        Kind::Text,
-        "Profile of the account to create, as JSON",
+        Kind::Object,
+        "Profile of the account to create, as a JSON object",
     )
-    .refused(ACCOUNTS),
+    .on(Scope::OneShot),
     Setting::new(
         "create-account-resource-type",
         Kind::Text,
-        "Type of the account to create",
+        "Type of the account to create; user if not set",
     )
-    .refused(ACCOUNTS),
-    Setting::new("delete-resource", Kind::Text, "Resource to delete").refused(ACCOUNTS),
+    .on(Scope::OneShot),
+    Setting::new(
+        "delete-resource",
+        Kind::Text,
+        "Resource to delete, for instance 42; users are deactivated",
+    )
+    .on(Scope::OneShot),
     Setting::new(
         "delete-resource-type",
         Kind::Text,
         "Type of the resource to delete",
     )
-    .refused(ACCOUNTS),
+    .on(Scope::OneShot),
     Setting::new(
         "rotate-credentials",
         Kind::Text,
         "Resource whose credentials to rotate",
     )
-    .refused(ACCOUNTS),
+    .on(Scope::OneShot)
+    .refused(CREDENTIALS),
     Setting::new(
         "rotate-credentials-type",
         Kind::Text,
         "Type of the resource whose credentials to rotate",
     )
-    .refused(ACCOUNTS),
+    .on(Scope::OneShot)
+    .refused(CREDENTIALS),
     // Events and actions in one shot.
     Setting::new("event-feed", Kind::Text, "Read the event feed").refused(EVENTS),
     Setting::new("event-feed-id", Kind::Text, "Event feed to read").refused(EVENTS),
@@ -288,46 +345,51 @@ pub const SETTINGS: &[Setting] = &[
     )
     .refused(EVENTS),
     Setting::new("event-feed-cursor", Kind::Text, "Where the event feed goes on").refused(EVENTS),
-    Setting::new("invoke-action", Kind::Text, "Action to invoke").refused(ACTIONS),
+    Setting::new(
+        "invoke-action",
+        Kind::Text,
+        "Action to invoke and wait for, for instance disable_user",
+    )
+    .on(Scope::OneShot),
     Setting::new(
         "invoke-action-args",
-        Kind::Text,
-        "Arguments of the action, as JSON",
+        Kind::Object,
+        "Arguments of the action, as a JSON object",
     )
     .default("{}")
-    .ineffective(ACTIONS),
+    .on(Scope::OneShot),
     Setting::new(
         "invoke-action-resource-type",
         Kind::Text,
         "Resource type of the action",
     )
-    .refused(ACTIONS),
-    Setting::new("list-action-schemas", Kind::Switch, "List the actions").refused(ACTIONS),
+    .on(Scope::OneShot),
+    Setting::new("list-action-schemas", Kind::Switch, "Log the actions there are").on(Scope::OneShot),
     Setting::new(
         "list-action-schemas-resource-type",
         Kind::Text,
-        "Resource type whose actions to list",
+        "Resource type whose actions to log",
     )
-    .refused(ACTIONS),
+    .on(Scope::OneShot),
     Setting::new(
         "list-resource-actions",
         Kind::Text,
         "Resource type whose actions to list",
     )
-    .refused(ACTIONS),
-    Setting::new("invoke-resource-action", Kind::Text, "Resource action to invoke").refused(ACTIONS),
+    .refused(RESOURCE_ACTIONS),
+    Setting::new("invoke-resource-action", Kind::Text, "Resource action to invoke").refused(RESOURCE_ACTIONS),
     Setting::new(
         "invoke-resource-action-resource-type",
         Kind::Text,
         "Resource type of the resource action",
     )
-    .refused(ACTIONS),
+    .refused(RESOURCE_ACTIONS),
     Setting::new(
         "invoke-resource-action-args",
         Kind::Text,
         "Arguments of the resource action, as JSON",
     )
-    .refused(ACTIONS),
+    .refused(RESOURCE_ACTIONS),
     // Tickets.
     Setting::new("ticketing", Kind::Switch, "Allow tickets").refused(TICKETS),
     Setting::new("create-ticket", Kind::Switch, "Create a ticket").refused(TICKETS),
@@ -465,6 +527,34 @@ pub const SETTINGS: &[Setting] = &[
     )
     .on(Scope::Sandbox),
     Setting::new("tls-key", Kind::Text, "PEM key of the certificate").on(Scope::Sandbox),
+    // The journal.
+    Setting::new("open", Kind::Switch, "Only changes that wait for an end").on(Scope::Journal),
+    Setting::new("closed", Kind::Switch, "Only changes that have ended").on(Scope::Journal),
+    Setting::new(
+        "json",
+        Kind::Switch,
+        "One JSON object per line instead of a table; always so on export",
+    )
+    .on(Scope::Journal),
+    Setting::new(
+        "entry",
+        COUNT,
+        "Number of the only entry to recover, also if it waits for a person; 0 is all that do not",
+    )
+    .default("0")
+    .on(Scope::JournalRecover),
+    Setting::new(
+        "restore",
+        Kind::Switch,
+        "Put back what the entry's user lacks through us, as a person decided",
+    )
+    .on(Scope::JournalRecover),
+    Setting::new(
+        "accept",
+        Kind::Switch,
+        "Close the entry and leave Coupa as it is, as a person decided",
+    )
+    .on(Scope::JournalRecover),
     // The gRPC server.
     Setting::new(
         "listen",
@@ -513,14 +603,15 @@ pub enum Rule {
     Together(&'static [&'static str]),
     /// One at most.
     Exclusive(&'static [&'static str]),
-    /// The first makes sense only with the second.
-    Needs(&'static str, &'static str),
+    /// The first makes sense only with one of the others.
+    Needs(&'static str, &'static [&'static str]),
 }
 
 /// Every rule; one that names a setting without meaning on a command does not bind there.
 pub const RULES: &[Rule] = &[
     Rule::Together(&["client-id", "client-secret"]),
     Rule::Together(&["grant-entitlement", "grant-principal"]),
+    Rule::Together(&["delete-resource", "delete-resource-type"]),
     Rule::Together(&["create-ticket", "ticket-template-path"]),
     Rule::Together(&["bulk-create-ticket", "bulk-ticket-template-path"]),
     Rule::Together(&["get-ticket", "ticket-id"]),
@@ -532,6 +623,23 @@ pub const RULES: &[Rule] = &[
         "compact-sync-ids",
     ]),
     Rule::Together(&["tls-cert", "tls-key"]),
+    // What would otherwise start a sync, in place of the change that somebody had in mind.
+    Rule::Needs("grant-principal-type", &["grant-entitlement"]),
+    Rule::Needs(
+        "create-account-email",
+        &["create-account-login", "create-account-profile"],
+    ),
+    Rule::Needs(
+        "create-account-resource-type",
+        &["create-account-login", "create-account-profile"],
+    ),
+    Rule::Needs("invoke-action-args", &["invoke-action"]),
+    Rule::Needs("invoke-action-resource-type", &["invoke-action"]),
+    Rule::Needs("list-action-schemas-resource-type", &["list-action-schemas"]),
+    Rule::Needs("restore", &["entry"]),
+    Rule::Needs("accept", &["entry"]),
+    Rule::Exclusive(&["open", "closed"]),
+    Rule::Exclusive(&["restore", "accept"]),
     Rule::Exclusive(&["sandbox", "client-id"]),
     Rule::Exclusive(&[
         "grant-entitlement",

@@ -5,6 +5,8 @@
 
 use std::net::SocketAddr;
 
+use serde_json::Map;
+
 /// What kind of value a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -27,6 +29,8 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// `IP:PORT`, or `localhost:PORT`.
     Address,
+    /// A JSON object.
+    Object,
 }
 
 impl Kind {
@@ -39,14 +43,16 @@ impl Kind {
     pub const fn is_list(self) -> bool {
         match self {
             Self::List | Self::ListOf(_) => true,
-            Self::Text | Self::Switch | Self::Int { .. } | Self::OneOf(_) | Self::Address => false,
+            Self::Text | Self::Switch | Self::Int { .. } | Self::OneOf(_) | Self::Address | Self::Object => {
+                false
+            }
         }
     }
 
     /// The word shown behind the flag in help; a switch has none.
     pub const fn placeholder(self) -> Option<&'static str> {
         match self {
-            Self::Text | Self::OneOf(_) | Self::Address => Some("string"),
+            Self::Text | Self::OneOf(_) | Self::Address | Self::Object => Some("string"),
             Self::Int { .. } => Some("int"),
             Self::List | Self::ListOf(_) => Some("strings"),
             Self::Switch => None,
@@ -62,6 +68,7 @@ impl Kind {
             Self::List | Self::ListOf(_) => self.list(split(text)),
             Self::OneOf(choices) => one_of(text, choices).map(Value::Text),
             Self::Address => address(text).map(Value::Address),
+            Self::Object => object(text).map(Value::Object),
         }
     }
 
@@ -85,6 +92,8 @@ pub(super) enum Value {
     List(Vec<String>),
     /// `None` when empty.
     Address(Option<SocketAddr>),
+    /// Without members when empty.
+    Object(Map<String, serde_json::Value>),
 }
 
 impl Value {
@@ -96,6 +105,7 @@ impl Value {
             Self::Int(_) => true,
             Self::List(elements) => !elements.is_empty(),
             Self::Address(address) => address.is_some(),
+            Self::Object(members) => !members.is_empty(),
         }
     }
 }
@@ -154,6 +164,15 @@ fn address(text: &str) -> Result<Option<SocketAddr>, String> {
         .map_err(|_| "expected IP:PORT, for example 127.0.0.1:50051".to_owned())
 }
 
+fn object(text: &str) -> Result<Map<String, serde_json::Value>, String> {
+    if text.is_empty() {
+        return Ok(Map::new());
+    }
+    // The parser's own words would repeat the text.
+    serde_json::from_str(text)
+        .map_err(|_| "expected a JSON object, for example {\"name\": \"value\"}".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -184,6 +203,11 @@ mod tests {
                 Kind::Address,
                 "s3cret",
                 "expected IP:PORT, for example 127.0.0.1:50051",
+            ),
+            (
+                Kind::Object,
+                r#"["s3cret"]"#,
+                r#"expected a JSON object, for example {"name": "value"}"#,
             ),
             (
                 Kind::Address,

@@ -100,7 +100,8 @@ impl Seen {
         self.ids(list) != last.ids(list) || self.user.updated_at != last.user.updated_at
     }
 
-    fn agrees(&self, list: ListKind) -> bool {
+    /// Whether every way of reading showed the same list; if not, one of them may be older than the last write.
+    pub(super) fn agrees(&self, list: ListKind) -> bool {
         self.other
             .as_ref()
             .is_none_or(|other| ids(other, list) == ids(&self.user.access, list))

@@ -157,16 +157,19 @@ impl Run<'_> {
     /// A list was sent and the answer was lost: it may have been taken over whole, in part, or not at all, at once or later.
     async fn after_unclear(&mut self, place: &Place, put: &[u64], keep: &[u64]) -> Result<Seen, Stop> {
         let giving = within(&[place.id], put);
-        let whole = |seen: &Seen| within(put, &seen.ids(place.list)) && place.is_in(seen) == giving;
+        let whole = |seen: &Seen| {
+            seen.agrees(place.list) && within(put, &seen.ids(place.list)) && place.is_in(seen) == giving
+        };
         let now = self.shown(Ways::Both, whole).await.map_err(Stop::unproved)?;
-        let lost = less(keep, &now.ids(place.list));
-        if lost.is_empty() {
+        // Also what somebody else added and a late effect of ours took again.
+        let keep = union(keep, &less(&self.ever, &[place.id]));
+        if within(&keep, &now.ids(place.list)) {
             self.landed();
             return Ok(now);
         }
         let taken = (!giving).then_some(place.id);
-        self.mark_damaged(union(keep, taken.as_slice()), now.at).await;
-        let restored = self.restore(place, keep.to_vec(), taken).await?;
+        self.mark_damaged(union(&keep, taken.as_slice()), now.at).await;
+        let restored = self.restore(place, keep, taken).await?;
         self.landed();
         Ok(restored.seen)
     }

@@ -209,15 +209,10 @@ impl Run<'_> {
                 given_role(&seen.probe.roles).filter(|_| place.list == crate::model::change::ListKind::Roles);
             verdict(entry, Now { ids: &ids, given })
         };
-        let clear = |seen: &Seen| {
-            matches!(
-                judge(seen),
-                Verdict::PutBack { .. }
-                    | Verdict::Close {
-                        ending: Ending::Made,
-                        ..
-                    }
-            )
+        let clear = |seen: &Seen| match judge(seen) {
+            Verdict::PutBack { .. } => true,
+            Verdict::Close { ending, .. } => ending == Ending::Made && seen.agrees(place.list),
+            Verdict::Person { .. } => false,
         };
         let seen = self.shown(Ways::Both, clear).await?;
         Ok(judge(&seen))

@@ -57,13 +57,10 @@ impl Restoring<'_> {
         }
     }
 
-    fn saw(&mut self, seen: &Seen) {
-        let ids = seen.ids(self.place.list);
-        self.missing = Some(less(&self.keep, &ids));
-        self.foreign = union(
-            &self.foreign,
-            &less(&less(&ids, &self.keep), self.taken.as_slice()),
-        );
+    /// What was missing at the last reading, and what others have added at any.
+    fn saw(&mut self, seen: &Seen, ever: &[u64]) {
+        self.missing = Some(less(&self.keep, &seen.ids(self.place.list)));
+        self.foreign = less(&less(ever, &self.keep), self.taken.as_slice());
     }
 
     /// What to try after a refusal that does not pass by itself.
@@ -166,14 +163,14 @@ impl Run<'_> {
         let end = Instant::now() + self.engine.config.longest_pause;
         let whole = |seen: &Seen| within(&keep, &seen.ids(list));
         let seen = self.look_until(Ways::One, end, whole).await.ok()?;
-        state.saw(&seen);
+        state.saw(&seen, &self.ever);
         whole(&seen).then_some(seen)
     }
 
     /// What others have added is put back too. A reading that fails stops nothing.
     async fn glance(&mut self, state: &mut Restoring<'_>) {
         if let Ok(seen) = self.look(Ways::One).await {
-            state.saw(&seen);
+            state.saw(&seen, &self.ever);
         }
     }
 

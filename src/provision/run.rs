@@ -68,6 +68,8 @@ pub(super) struct Run<'a> {
     pub(super) before: Held,
     /// What the element held when it was last read.
     pub(super) last: Held,
+    /// Everything its list showed since the last write but those that put it back.
+    pub(super) ever: Vec<u64>,
     /// Writes sent, and those among them that put a list back.
     pub(super) writes: u32,
     pub(super) restore_writes: u32,
@@ -121,6 +123,7 @@ impl<'a> Run<'a> {
             by,
             before: intent.before.clone(),
             last: Held::Nothing,
+            ever: Vec::new(),
             writes: 0,
             restore_writes: 0,
             unclear: None,
@@ -142,6 +145,7 @@ impl<'a> Run<'a> {
         let step = begun.map_err(|fault| {
             Stop::not_made(fault.context("a request was not sent, since it could not be recorded"))
         })?;
+        self.ever.clear();
         Ok(self.exchange(call, Some(step)).await)
     }
 
@@ -225,7 +229,11 @@ impl<'a> Run<'a> {
     /// Remembers what the element holds.
     pub(super) fn saw(&mut self, seen: &Seen) {
         self.last = match self.subject.list() {
-            Some(list) => Held::Ids(seen.ids(list)),
+            Some(list) => {
+                let ids = seen.ids(list);
+                self.ever = decide::union(&self.ever, &ids);
+                Held::Ids(ids)
+            }
             None => decide::held(&self.subject, &seen.user, seen.licenses()),
         };
     }

@@ -43,9 +43,12 @@ impl Baselines for State {
     }
 
     fn record(&self, baseline: &Baseline) -> Result<(), Fault> {
-        let write = || -> rusqlite::Result<()> {
+        let write = || -> rusqlite::Result<Result<(), Fault>> {
             let mut db = self.db();
             let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if let Err(fault) = self.claim(&change)? {
+                return Ok(Err(fault));
+            }
             change.execute("delete from baseline_count", [])?;
             change.execute(
                 "insert or replace into baseline (one, taken_at) values (1, ?1)",
@@ -57,9 +60,10 @@ impl Baselines for State {
                     (name(*what), count),
                 )?;
             }
-            change.commit()
+            change.commit()?;
+            Ok(Ok(()))
         };
-        write().map_err(|error| self.failed(error))
+        write().map_err(|error| self.failed(error))?
     }
 }
 

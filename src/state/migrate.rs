@@ -14,7 +14,7 @@ const STEPS: [&str; 2] = [
     "create table binding (one integer primary key check (one = 1), tenant text not null) strict;
      create table baseline (one integer primary key check (one = 1), taken_at text not null) strict;
      create table baseline_count (what text primary key, count integer not null check (count >= 0)) strict, without rowid;",
-    // A database from before has no client until one adopts it. The journal: `closed_at` is null while an entry is open; texts of
+    // No client until one records something. The journal: `closed_at` is null while an entry is open; texts of
     // entries have the forms of `journal::form`; no personal values. Numbers are never given twice, so a report never names two entries by one.
     "alter table binding add column client text;
      create table entry (

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::model::fault::{Fault, FaultKind};
 
@@ -31,6 +31,7 @@ const LOCK: &str = "writer.lock";
 /// The open state of one tenant.
 pub struct State {
     dir: PathBuf,
+    client_id: String,
     db: Mutex<Connection>,
 }
 
@@ -45,18 +46,22 @@ impl State {
     /// is journalled was seen and done with the rights of that client, and only with them it can be repaired.
     ///
     /// Refused: a directory that is a link, belongs to somebody else or lets others write; a database of a newer version of this
-    /// program, of another tenant, or of another client. One that knows no client yet adopts this one.
+    /// program, of another tenant, or of another client. One that knows no client yet belongs to the first that records something: a
+    /// mistyped id can record nothing, so it is not stuck to the directory.
     pub fn open(base: &Path, tenant: &str, client_id: &str) -> Result<Self, Fault> {
         let dir = place::prepare(base, tenant)?;
         let path = dir.join(DATABASE);
         place::prepare_file(&path)?;
         let mut db = connect(&path).map_err(|error| failed(&path, error))?;
         migrate::up(&mut db, &path)?;
-        bind(&mut db, tenant, client_id, &path)?;
-        Ok(Self {
+        bind(&mut db, tenant, &path)?;
+        let state = Self {
             dir,
+            client_id: client_id.to_owned(),
             db: Mutex::new(db),
-        })
+        };
+        state.check_client()?;
+        Ok(state)
     }
 
     /// The directory.
@@ -81,6 +86,38 @@ impl State {
         }
     }
 
+    fn check_client(&self) -> Result<(), Fault> {
+        match bound_client(&self.db()) {
+            Ok(None) => Ok(()),
+            Ok(Some(bound)) => self.is_ours(&bound),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Part of every transaction that records something: the first one ties the database to our client.
+    fn claim(&self, change: &Transaction<'_>) -> rusqlite::Result<Result<(), Fault>> {
+        let Some(bound) = bound_client(change)? else {
+            change.execute("update binding set client = ?1", [&self.client_id])?;
+            return Ok(Ok(()));
+        };
+        Ok(self.is_ours(&bound))
+    }
+
+    fn is_ours(&self, bound: &str) -> Result<(), Fault> {
+        if bound == self.client_id {
+            return Ok(());
+        }
+        let (bound, given) = (beginning(bound), beginning(&self.client_id));
+        let path = self.dir.join(DATABASE);
+        Err(Fault::new(
+            FaultKind::Refused,
+            format!("{} belongs to the OAuth client {bound}, not to {given}", path.display()),
+        )
+        .advise(
+            "use the client it was made for; or, once `baton-coupa journal list --open` shows nothing open there, choose another directory with --state-dir",
+        ))
+    }
+
     fn db(&self) -> MutexGuard<'_, Connection> {
         // A panic in between rolls its transaction back, so the connection is sound.
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
@@ -102,38 +139,34 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// Ties a new database to tenant and client, or checks that an old one is tied to them.
-fn bind(db: &mut Connection, tenant: &str, client: &str, path: &Path) -> Result<(), Fault> {
-    let mut work = || -> rusqlite::Result<(String, String)> {
-        let change = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+/// Ties a new database to the tenant, or checks that an old one is tied to it.
+fn bind(db: &mut Connection, tenant: &str, path: &Path) -> Result<(), Fault> {
+    let mut work = || -> rusqlite::Result<String> {
+        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         change.execute(
-            "insert or ignore into binding (one, tenant, client) values (1, ?1, ?2)",
-            [tenant, client],
+            "insert or ignore into binding (one, tenant) values (1, ?1)",
+            [tenant],
         )?;
-        // Made before clients were recorded.
-        change.execute(
-            "update binding set client = ?2 where client is null and tenant = ?1",
-            [tenant, client],
-        )?;
-        let select = "select tenant, coalesce(client, '') from binding";
-        let bound = change.query_row(select, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let bound = change.query_row("select tenant from binding", [], |row| row.get(0))?;
         change.commit()?;
         Ok(bound)
     };
-    let (bound_tenant, bound_client) = work().map_err(|error| failed(path, error))?;
-    let path = path.display();
-    if bound_tenant != tenant {
-        let why = format!("{path} belongs to the tenant {bound_tenant}, not to {tenant}");
-        return Err(Fault::new(FaultKind::Refused, why).advise("choose another directory with --state-dir"));
+    let bound = work().map_err(|error| failed(path, error))?;
+    if bound == tenant {
+        return Ok(());
     }
-    if bound_client != client {
-        let (bound, given) = (beginning(&bound_client), beginning(client));
-        let why = format!("{path} belongs to the OAuth client {bound}, not to {given}");
-        return Err(Fault::new(FaultKind::Refused, why).advise(
-            "use the client it was made for; or, once `baton-coupa journal list --open` shows nothing open there, choose another directory with --state-dir",
-        ));
-    }
-    Ok(())
+    Err(Fault::new(
+        FaultKind::Refused,
+        format!(
+            "{} belongs to the tenant {bound}, not to {tenant}",
+            path.display()
+        ),
+    )
+    .advise("choose another directory with --state-dir"))
+}
+
+fn bound_client(db: &Connection) -> rusqlite::Result<Option<String>> {
+    db.query_row("select client from binding", [], |row| row.get(0))
 }
 
 /// So much of a client id as a person needs to know it again. Ids are no secrets, but nobody needs them whole in a log.
@@ -149,7 +182,10 @@ fn failed(path: &Path, error: rusqlite::Error) -> Fault {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::model::baseline::{Baseline, Baselines as _};
     use tempfile::TempDir;
 
     const TENANT: &str = "acme.coupahost.com";
@@ -173,36 +209,33 @@ mod tests {
         assert!(fault.message().contains(TENANT), "{fault}");
     }
 
+    fn record_something(state: &State) -> Result<(), Fault> {
+        state.record(&Baseline {
+            taken_at: jiff::Timestamp::UNIX_EPOCH,
+            counts: BTreeMap::new(),
+        })
+    }
+
     #[test]
-    fn state_is_bound_to_its_client() {
+    fn state_is_bound_to_the_client_that_recorded_something_first() {
         let base = TempDir::new().unwrap();
         let open = |client| State::open(base.path(), TENANT, client);
-        open(CLIENT).unwrap();
-        open(CLIENT).unwrap();
-        let fault = open("fedcba9876543210").err().unwrap();
+        let (mistyped, other) = (open("mistyped").unwrap(), "fedcba9876543210");
+        record_something(&open(CLIENT).unwrap()).unwrap();
+        record_something(&open(CLIENT).unwrap()).unwrap();
+        assert!(
+            record_something(&mistyped).is_err(),
+            "it was opened in time, but is late"
+        );
+        let fault = open(other).err().unwrap();
         assert_eq!(*fault.kind(), FaultKind::Refused);
         let told = fault.to_string();
         for part in ["012345", "fedcba", "--state-dir", "journal list --open"] {
             assert!(told.contains(part), "{part} is missing in {told}");
         }
-        for whole in [CLIENT, "fedcba9876543210"] {
+        for whole in [CLIENT, other] {
             assert!(!format!("{fault:?}").contains(whole), "{fault:?}");
         }
-    }
-
-    #[test]
-    fn a_database_without_a_client_adopts_the_first_one() {
-        let base = TempDir::new().unwrap();
-        let open = |client| State::open(base.path(), TENANT, client);
-        let state = open(CLIENT).unwrap();
-        state
-            .db()
-            .execute("update binding set client = null", [])
-            .unwrap();
-        drop(state);
-        open("another").unwrap();
-        assert!(open(CLIENT).is_err(), "it is bound from then on");
-        open("another").unwrap();
     }
 
     #[test]

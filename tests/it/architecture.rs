@@ -60,6 +60,11 @@ const RULES: &[Rule] = &[
         never: &["tonic", "http", "reqwest", "rusqlite", "clap"],
     },
     Rule {
+        part: "oneshot",
+        imports: &["model", "proto", "connector", "c1z"],
+        never: &["tonic", "http", "reqwest", "rusqlite", "clap"],
+    },
+    Rule {
         part: "server",
         imports: &["model", "proto", "connector"],
         never: &["reqwest", "rusqlite", "clap"],
@@ -72,7 +77,15 @@ const RULES: &[Rule] = &[
     Rule {
         part: "config",
         // Of the parts only what their configuration is made of.
-        imports: &["model", "coupa", "server", "sandbox", "telemetry"],
+        imports: &[
+            "model",
+            "coupa",
+            "server",
+            "sandbox",
+            "telemetry",
+            "oneshot",
+            "provision",
+        ],
         never: &["tonic", "reqwest", "rusqlite"],
     },
     Rule {
@@ -82,7 +95,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         part: "cli",
-        imports: &["model", "proto", "config"],
+        imports: &["model", "proto", "config", "provision"],
         never: &["tonic", "reqwest", "rusqlite"],
     },
     Rule {
@@ -96,6 +109,7 @@ const RULES: &[Rule] = &[
             "connector",
             "c1z",
             "sync",
+            "oneshot",
             "server",
             "sandbox",
             "config",

@@ -409,3 +409,110 @@ async fn only_one_surface_without_paging_parameters() {
     assert_eq!(reader.survey().surface, "rest");
     reads_everyone(&sandbox, reader.as_ref()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_change_is_told_by_reads_of_one_user() {
+    for readings in [
+        Readings::default(),
+        Readings {
+            rest_users: RestAccess::Forbidden,
+            ..Readings::default()
+        },
+    ] {
+        let (sandbox, reader, _) = surveyed(readings).await;
+        let users = everyone(reader.as_ref(), UserFilter::All).await;
+        assert!(users.values().all(|user| user.updated_at.is_none()));
+        let (_, listed) = users.first_key_value().unwrap();
+        let alone = reader.user(listed.id).await.unwrap().unwrap();
+        assert!(alone.updated_at >= alone.created_at && alone.updated_at.is_some());
+        let truth = sandbox.truth();
+        let user = truth
+            .users
+            .iter()
+            .find(|user| user.id == listed.id.get())
+            .unwrap();
+        assert_eq!(
+            holdings(&alone.access, &reader.survey().licenses),
+            truly_held(user)
+        );
+    }
+}
+
+/// What a change asks before it writes.
+mod before_a_change {
+    use baton_coupa::model::change::{AccountKey, WriteCalls};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn accounts_are_looked_up_over_either_surface() {
+        for (rest_users, fields) in [
+            (RestAccess::Allowed, Heed::Honoured),
+            (RestAccess::Allowed, Heed::Ignored),
+            (RestAccess::Forbidden, Heed::Honoured),
+        ] {
+            let (sandbox, _, coupa) = surveyed(Readings {
+                rest_users,
+                fields,
+                ..Readings::default()
+            })
+            .await;
+            let truth = sandbox.truth();
+            let inactive = truth.users.iter().find(|user| !user.active).unwrap();
+            let mailed = truth
+                .users
+                .iter()
+                .rev()
+                .find(|user| user.email.is_some())
+                .unwrap();
+            for (key, id) in [
+                (AccountKey::Login(&inactive.login), Some(inactive.id)),
+                (
+                    AccountKey::Email(mailed.email.as_deref().unwrap()),
+                    Some(mailed.id),
+                ),
+                (AccountKey::Login("nobody.of.that.name"), None),
+            ] {
+                let found = coupa.accounts(key).await.unwrap();
+                let found: Vec<u64> = found.into_iter().map(UserId::get).collect();
+                assert_eq!(found, id.into_iter().collect::<Vec<_>>());
+            }
+            assert_eq!(coupa.own_account().await.unwrap(), None);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn membership_rows_are_found_or_it_is_said_that_they_are_not_shown() {
+        let (sandbox, _, coupa) = surveyed(Readings::default()).await;
+        let truth = sandbox.truth();
+        let member = truth.users.iter().find(|user| user.groups.len() > 1).unwrap();
+        let user = UserId::new(member.id).unwrap();
+        for group in &truth.groups {
+            let rows = coupa
+                .memberships(user, GroupId::new(group.id).unwrap())
+                .await
+                .unwrap();
+            assert_eq!(rows.len(), usize::from(member.groups.contains(&group.id)));
+        }
+        for (access, kind) in [
+            (RestAccess::NotFound, FaultKind::Unsupported),
+            (
+                RestAccess::Forbidden,
+                FaultKind::MissingScope {
+                    scope: "core.user_group.read".into(),
+                },
+            ),
+        ] {
+            let (_sandbox, _, coupa) = surveyed(Readings {
+                rest_memberships: access,
+                ..Readings::default()
+            })
+            .await;
+            let fault = coupa
+                .memberships(user, GroupId::new(truth.groups[0].id).unwrap())
+                .await
+                .unwrap_err();
+            assert_eq!(fault.kind(), &kind);
+        }
+    }
+}

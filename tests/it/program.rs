@@ -89,6 +89,7 @@ async fn golden_texts_are_printed_without_configuration() {
         (&["config"], "config_schema.json"),
         (&["--help"], "help.txt"),
         (&["serve", "--help"], "help_serve.txt"),
+        (&["journal", "recover", "--help"], "help_journal_recover.txt"),
     ] {
         let text = printed(words).await;
         assert!(
@@ -153,6 +154,56 @@ async fn a_home_that_cannot_be_written_to_is_told_and_a_state_directory_that_was
         refused.status.code().unwrap(),
         &["home/state", "--state-dir"],
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journal_is_shown_without_secret_and_network() {
+    let folder = TempDir::new().unwrap();
+    for (words, shown) in [
+        (["journal"].as_slice(), "no changes\n"),
+        (&["journal", "--json"], ""),
+        (&["journal", "export"], ""),
+    ] {
+        let mut command = program(&folder);
+        command
+            .env("BATON_COUPA_DOMAIN", "acme.coupahost.com")
+            .env("BATON_COUPA_CLIENT_ID", "client")
+            .args(words);
+        let output = output(command).await;
+        assert!(output.status.success(), "{words:?}: {}", stderr(&output));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), shown, "{words:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn actions_are_listed_in_the_log_only() {
+    let folder = TempDir::new().unwrap();
+    let mut command = program(&folder);
+    command.args(["--sandbox", "--sandbox-users", "60", "--list-action-schemas"]);
+    let output = output(command).await;
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(output.stdout.is_empty());
+    let text = stderr(&output);
+    let line = text.lines().find(|line| line.contains("Action Schemas")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    let schemas: serde_json::Value = serde_json::from_str(line["schemas"].as_str().unwrap()).unwrap();
+    let names: Vec<_> = schemas
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|schema| &schema["name"])
+        .collect();
+    assert_eq!(names, ["disable_user", "enable_user", "update_user"]);
+    assert_eq!(line["count"], 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_to_a_principal_of_no_type_ends_with_2_before_anything_is_asked() {
+    let (sandbox, folder) = (tenant::start(small()).await, TempDir::new().unwrap());
+    let mut command = program_for(&sandbox, &folder);
+    command.args(["--grant-entitlement", "role:1:member", "--grant-principal", "1"]);
+    assert_told(&output(command).await, 2, &["unknown provisioning action"]);
+    assert_eq!(sandbox.stats().token, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

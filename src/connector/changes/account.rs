@@ -5,7 +5,8 @@
 
 use super::super::kind::Kind;
 use super::super::{Connector, in_time, missing, user};
-use super::elements::{Blank, Element, draft, switch};
+use super::draft::{Blank, draft, switch};
+use super::elements::Element;
 use super::{unsupported, user_id};
 use crate::model::change::{AccountDraft, Activity, AuthenticationMethod, Change, Effect, OnInactive, Order};
 use crate::model::fault::{Fault, FaultKind};

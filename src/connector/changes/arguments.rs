@@ -6,7 +6,8 @@ use prost_types::value::Kind as ValueKind;
 use prost_types::{Struct, Value};
 
 use super::super::kind::Kind;
-use super::elements::{Blank, Element, draft, told};
+use super::draft::{Blank, draft, told};
+use super::elements::Element;
 use super::user_id;
 use crate::model::change::AccountDraft;
 use crate::model::fault::Fault;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! message ─► access, account, actions ─► Change ─► WriteTenant ─► Outcome ─► answer
-//!                └─ elements: names, types and bounds of what an account is made of
+//!                └─ draft: values of an account, read by the table of its elements
 //! ```
 //!
 //! Invariants: whatever is wrong with a message is found before anything is sent to Coupa; without a tenant that can be changed
@@ -13,6 +13,7 @@ mod access;
 mod account;
 mod actions;
 mod arguments;
+mod draft;
 mod elements;
 mod invocations;
 

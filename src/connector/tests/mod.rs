@@ -4,6 +4,7 @@
 mod changes;
 mod pages;
 mod refusals;
+mod touched;
 mod walks;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};

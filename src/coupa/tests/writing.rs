@@ -259,7 +259,7 @@ mod sending {
         let start = Instant::now();
         coupa.accounts(AccountKey::Login("ann")).await.unwrap();
         assert!(
-            start.elapsed() >= Duration::from_millis(900),
+            start.elapsed() >= Duration::from_millis(500),
             "{:?}",
             start.elapsed()
         );
@@ -270,9 +270,9 @@ mod sending {
     async fn a_write_that_waited_too_long_is_not_sent() {
         let server = tenant(USER, list(json!({}))).await;
         let mut config = config(&server);
-        config.timeouts.fresh = Duration::from_millis(50);
+        config.timeouts.fresh = Duration::from_secs(1);
         let coupa = Coupa::new(config).unwrap();
-        coupa.client.slow_down(Duration::from_millis(300));
+        coupa.client.slow_down(Duration::from_millis(1200));
         let failure = coupa.send(&put()).await.unwrap_err();
         assert_eq!(failure.acted, Acted::No);
         assert_eq!(failure.fault.kind(), &FaultKind::Unavailable);
@@ -610,7 +610,7 @@ mod looking_up {
     }
 
     fn person(id: u64, login: &str, email: &str) -> Value {
-        json!({"id": id, "login": login, "email": email, "active": id % 2 == 0})
+        json!({"id": id, "login": login, "email": email, "active": id == 8})
     }
 
     fn people() -> Vec<Value> {

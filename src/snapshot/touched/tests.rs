@@ -202,7 +202,7 @@ async fn a_list_that_stays_damaged_ends_the_pass_and_names_the_entry() {
 #[tokio::test]
 async fn an_open_entry_over_a_whole_list_stops_nobody() {
     // Its single reading is whole where listings are cut.
-    let mut world = cut_world();
+    let world = cut_world();
     let user = world
         .listed_ids()
         .into_iter()

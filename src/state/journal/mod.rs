@@ -43,9 +43,18 @@ impl Journal for State {
             wanted?,
             stage?,
         );
-        let db = self.db();
-        db.execute(INSERT, row).map_err(|error| self.failed(error))?;
-        Ok(EntryId(db.last_insert_rowid()))
+        let write = || -> rusqlite::Result<Result<EntryId, Fault>> {
+            let mut db = self.db();
+            let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if let Err(fault) = self.claim(&change)? {
+                return Ok(Err(fault));
+            }
+            change.execute(INSERT, row)?;
+            let id = EntryId(change.last_insert_rowid());
+            change.commit()?;
+            Ok(Ok(id))
+        };
+        write().map_err(|error| self.failed(error))?
     }
 
     fn begin_step(&self, entry: EntryId, at: Timestamp, call: &str) -> Result<u32, Fault> {

@@ -26,7 +26,7 @@ pub(crate) fn any_port() -> SocketAddr {
 }
 
 /// A connector over `tenant` with default settings, except that it does not pause long before it tries again.
-pub(crate) fn connector(tenant: Arc<dyn Tenant>) -> Arc<Connector> {
+pub(crate) fn connector(tenant: Arc<dyn Tenant>) -> Connector {
     let config = ConnectorConfig {
         snapshot: SnapshotConfig {
             pause: Duration::from_millis(20),
@@ -34,7 +34,7 @@ pub(crate) fn connector(tenant: Arc<dyn Tenant>) -> Arc<Connector> {
         },
         ..ConnectorConfig::default()
     };
-    Arc::new(Connector::new(tenant, Arc::new(Forgetful), None, config))
+    Connector::new(tenant, Arc::new(Forgetful), None, config)
 }
 
 /// A server in this process, stopped when dropped.
@@ -47,9 +47,14 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// A server that makes no changes.
     pub(crate) async fn start(options: ServerOptions, tenant: Arc<dyn Tenant>) -> Self {
+        Self::serve(options, connector(tenant)).await
+    }
+
+    pub(crate) async fn serve(options: ServerOptions, connector: Connector) -> Self {
         let config = ServerConfig::new(options).unwrap();
-        let bound = Server::bind(config, connector(tenant)).await.unwrap();
+        let bound = Server::bind(config, Arc::new(connector)).await.unwrap();
         let stop = CancellationToken::new();
         Self {
             addr: bound.local_addr(),
@@ -115,7 +120,9 @@ impl Real {
     pub(crate) fn truth(&self) -> Ids {
         match &self.tenant {
             Place::Sandbox(sandbox) => Ids::of(&sandbox.truth(), &DEFAULT_CLASSES),
-            Place::Memory(_) | Place::Nowhere => panic!("only the sandbox tells its truth"),
+            Place::Memory(_) | Place::Ledger(_) | Place::Nowhere => {
+                panic!("only the sandbox tells its truth")
+            }
         }
     }
 
@@ -123,7 +130,9 @@ impl Real {
     pub(crate) fn grow(&self) {
         match &self.tenant {
             Place::Memory(memory) => memory.grow(),
-            Place::Sandbox(_) | Place::Nowhere => panic!("only the tenant in memory grows"),
+            Place::Sandbox(_) | Place::Ledger(_) | Place::Nowhere => {
+                panic!("only the tenant in memory grows")
+            }
         }
     }
 }
@@ -133,7 +142,12 @@ impl Real {
 pub(crate) async fn real_server(upstream: Upstream) -> Real {
     let keys = Keys::new();
     let (port, tenant) = upstream::tenant(upstream).await;
-    let running = Running::start(keys.options(), port).await;
+    let mut connector = connector(port);
+    if let Place::Ledger(ledger) = &tenant {
+        let writes = Arc::clone(ledger);
+        connector = connector.with_writes(writes);
+    }
+    let running = Running::serve(keys.options(), connector).await;
     let config = keys.authority.client(Some(&keys.client));
     Real {
         client: Client::tls(running.addr, config).await.unwrap(),

@@ -12,7 +12,7 @@ use super::client::Client;
 use super::host::{Running, any_port};
 use super::tenant::{Memory, Nature};
 
-/// Every described method. Lists want a resource; provisioning is off; there are no actions, feeds and tickets.
+/// Every described method. Lists want a resource; provisioning is off; no action has no name; there are no feeds and tickets.
 const ANSWERS: [(&str, Code); 32] = [
     ("c1.ratelimit.v1.RateLimiterService/Do", Code::Ok),
     ("c1.ratelimit.v1.RateLimiterService/Report", Code::Ok),
@@ -111,7 +111,7 @@ fn no_method_is_left_out() {
 }
 
 /// Calls a method with an empty message; says how it ended and how many messages came.
-async fn bare_call(client: &Client, method: &str) -> (Code, usize) {
+pub(super) async fn bare_call(client: &Client, method: &str) -> (Code, usize) {
     let mut grpc = tonic::client::Grpc::new(client.channel.clone());
     grpc.ready().await.unwrap();
     let codec = tonic_prost::ProstCodec::<(), ()>::default();

@@ -4,9 +4,11 @@
 pub(crate) mod client;
 pub(crate) mod harvest;
 pub(crate) mod host;
+pub(crate) mod ledger;
 mod methods;
 pub(crate) mod pki;
 mod process;
+mod provisioning;
 pub(crate) mod tenant;
 mod transport;
 pub(crate) mod upstream;

@@ -143,7 +143,7 @@ async fn a_server_does_not_start_with_files_that_do_not_work() {
     let tenant = Arc::new(Memory::new(Nature::Plain));
     let refusal = async |options: ServerOptions| {
         let config = ServerConfig::new(options).unwrap();
-        let Err(fault) = Server::bind(config, connector(tenant.clone())).await else {
+        let Err(fault) = Server::bind(config, Arc::new(connector(tenant.clone()))).await else {
             panic!("the server started");
         };
         fault.message().to_owned()
@@ -225,7 +225,7 @@ async fn a_stopped_server_accepts_nothing_and_ends() {
 async fn calls_that_do_not_end_are_cut_off() {
     let config = ServerConfig::new(ServerOptions::at(any_port())).unwrap();
     let tenant = Arc::new(Memory::new(Nature::Plain));
-    let bound = Server::bind(config, connector(tenant)).await.unwrap();
+    let bound = Server::bind(config, Arc::new(connector(tenant))).await.unwrap();
     let client = Client::plain(bound.local_addr());
     let stop = CancellationToken::new();
     let ended = tokio::spawn(bound.drain_within(Duration::from_millis(50)).run(stop.clone()));

@@ -12,6 +12,7 @@ use baton_coupa::sandbox::{
 };
 
 use super::host::any_port;
+use super::ledger::Ledger;
 use super::tenant::{Memory, Nature};
 
 /// What state the tenant is in.
@@ -46,6 +47,10 @@ pub(crate) enum Upstream {
     MissingCollection,
     /// Asking for the state of the tenant panics.
     Panics,
+    /// Provisioning is on.
+    Writable,
+    /// Provisioning is on; every other write fails for a passing reason, that of an account after it took effect.
+    Faltering,
 }
 
 /// How long the client waits for an answer.
@@ -57,6 +62,8 @@ const HASTY: Duration = Duration::from_millis(400);
 pub(crate) enum Place {
     Sandbox(Running),
     Memory(Arc<Memory>),
+    /// It can be changed.
+    Ledger(Arc<Ledger>),
     /// Nobody listens there.
     Nowhere,
 }
@@ -67,6 +74,11 @@ pub(crate) async fn tenant(upstream: Upstream) -> (Arc<dyn Tenant>, Place) {
         Upstream::Bulky => memory(Nature::Bulky),
         Upstream::Growing => memory(Nature::Plain),
         Upstream::Panics => memory(Nature::Buggy),
+        Upstream::Writable => {
+            let ledger = Arc::new(Ledger::new());
+            (Arc::clone(&ledger) as Arc<dyn Tenant>, Place::Ledger(ledger))
+        }
+        Upstream::Faltering => unreachable!("only twins are asked about that state"),
         Upstream::Unreachable => {
             // Bound and dropped: the port is free and nobody answers.
             let addr = tokio::net::TcpListener::bind(any_port())

@@ -6,16 +6,23 @@ mod defect;
 mod rows;
 mod services;
 mod spoil;
+mod writes;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use baton_coupa::proto::connector as c1;
+use baton_coupa::proto::connector::account_manager_service_server::AccountManagerServiceServer;
+use baton_coupa::proto::connector::action_service_server::ActionServiceServer;
 use baton_coupa::proto::connector::connector_service_server::ConnectorServiceServer;
+use baton_coupa::proto::connector::credential_manager_service_server::CredentialManagerServiceServer;
 use baton_coupa::proto::connector::entitlements_service_server::EntitlementsServiceServer;
+use baton_coupa::proto::connector::grant_manager_service_server::GrantManagerServiceServer;
 use baton_coupa::proto::connector::grants_service_server::GrantsServiceServer;
+use baton_coupa::proto::connector::resource_deleter_service_server::ResourceDeleterServiceServer;
+use baton_coupa::proto::connector::resource_manager_service_server::ResourceManagerServiceServer;
 use baton_coupa::proto::connector::resource_types_service_server::ResourceTypesServiceServer;
 use baton_coupa::proto::connector::resources_service_server::ResourcesServiceServer;
 use baton_coupa::proto::pack;
@@ -76,6 +83,8 @@ impl Twin {
         let limiter =
             (!state.has(Defect::NoLimiter)).then(|| RateLimiterServiceServer::from_arc(Arc::clone(&state)));
         let types = ResourceTypesServiceServer::from_arc(Arc::clone(&state)).max_decoding_message_size(limit);
+        let deleter = (!state.has(Defect::DeleteV2Missing))
+            .then(|| ResourceDeleterServiceServer::from_arc(Arc::clone(&state)));
         let serving = tonic::transport::Server::builder()
             .add_optional_service(limiter)
             .add_service(ConnectorServiceServer::from_arc(Arc::clone(&state)))
@@ -83,6 +92,12 @@ impl Twin {
             .add_service(ResourcesServiceServer::from_arc(Arc::clone(&state)))
             .add_service(EntitlementsServiceServer::from_arc(Arc::clone(&state)))
             .add_service(GrantsServiceServer::from_arc(Arc::clone(&state)))
+            .add_service(GrantManagerServiceServer::from_arc(Arc::clone(&state)))
+            .add_service(ResourceManagerServiceServer::from_arc(Arc::clone(&state)))
+            .add_optional_service(deleter)
+            .add_service(AccountManagerServiceServer::from_arc(Arc::clone(&state)))
+            .add_service(CredentialManagerServiceServer::from_arc(Arc::clone(&state)))
+            .add_service(ActionServiceServer::from_arc(Arc::clone(&state)))
             .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.clone().cancelled_owned());
         tokio::spawn(serving);
         Self {
@@ -109,6 +124,19 @@ struct State {
     listed: AtomicUsize,
     in_flight: AtomicUsize,
     panicked: AtomicBool,
+    changed: Mutex<Changed>,
+}
+
+/// What was changed since the start.
+#[derive(Default)]
+struct Changed {
+    /// Grants by id; `None` for one that was taken.
+    grants: BTreeMap<String, Option<c1::Grant>>,
+    /// Logins of accounts, in the order in which they were made.
+    accounts: Vec<String>,
+    /// How actions ended, by id.
+    actions: BTreeMap<String, c1::InvokeActionResponse>,
+    writes: usize,
 }
 
 /// What a call gets from the tenant.
@@ -135,6 +163,7 @@ impl State {
             listed: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
             panicked: AtomicBool::new(false),
+            changed: Mutex::default(),
         }
     }
 
@@ -155,6 +184,8 @@ impl State {
             | Upstream::Bulky
             | Upstream::Growing
             | Upstream::NoRoles
+            | Upstream::Writable
+            | Upstream::Faltering
             | Upstream::Panics => Ok(Reach::Rows),
             _ if self.has(Defect::FailureIsEmpty) => Ok(Reach::Nothing),
             Upstream::BadCredentials | Upstream::Forbidden | Upstream::Rejects | Upstream::Denies => {

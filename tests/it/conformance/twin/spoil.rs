@@ -31,6 +31,7 @@ impl State {
         let mut rows = data::resources(kind, grown);
         if kind == "user" {
             self.spoil_users(&mut rows);
+            rows.extend(self.newcomers());
         }
         rows
     }
@@ -104,7 +105,7 @@ impl State {
                 .find(|row| has::<c1::GrantExpandable>(&row.annotations));
             expandable.unwrap().annotations = vec![data::expandable(&sources)];
         }
-        rows
+        self.after_changes(kind, rows)
     }
 
     fn sources(&self) -> Option<Vec<&'static str>> {
