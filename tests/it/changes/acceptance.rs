@@ -18,7 +18,9 @@ async fn succeeds(command: Command, what: &str) {
 
 fn with(sandbox: &Running, folder: &TempDir, arguments: &[&str]) -> Command {
     let mut command = program_for(sandbox, folder);
-    command.env("BATON_COUPA_REQUESTS_PER_SECOND", "1000").args(arguments);
+    command
+        .env("BATON_COUPA_REQUESTS_PER_SECOND", "1000")
+        .args(arguments);
     command
 }
 
@@ -31,7 +33,11 @@ async fn granted(sandbox: &Running, folder: &TempDir, grant: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sync_grant_twice_sync_revoke_twice_sync() {
-    let sandbox = tenant::start(SandboxConfig { users: 120, ..SandboxConfig::default() }).await;
+    let sandbox = tenant::start(SandboxConfig {
+        users: 120,
+        ..SandboxConfig::default()
+    })
+    .await;
     let truth = sandbox.truth();
     let plain = |id: &u64| truth.roles.iter().any(|role| role.id == *id && !role.omnipotent);
     let user = truth
@@ -45,8 +51,21 @@ async fn sync_grant_twice_sync_revoke_twice_sync() {
                 && !user.licenses.iter().any(|name| name == LICENSE)
         })
         .unwrap();
-    let role = truth.roles.iter().find(|role| !role.omnipotent && !role.name.starts_with("CSP") && role.name != "Supplier" && !user.roles.contains(&role.id)).unwrap();
-    let group = truth.groups.iter().find(|group| group.active && !user.groups.contains(&group.id)).unwrap();
+    let role = truth
+        .roles
+        .iter()
+        .find(|role| {
+            !role.omnipotent
+                && !role.name.starts_with("CSP")
+                && role.name != "Supplier"
+                && !user.roles.contains(&role.id)
+        })
+        .unwrap();
+    let group = truth
+        .groups
+        .iter()
+        .find(|group| group.active && !user.groups.contains(&group.id))
+        .unwrap();
     for entitlement in [
         format!("role:{}:member", role.id),
         format!("group:{}:member", group.id),
@@ -54,18 +73,36 @@ async fn sync_grant_twice_sync_revoke_twice_sync() {
     ] {
         let folder = TempDir::new().unwrap();
         let (principal, grant) = (user.id.to_string(), format!("{entitlement}:user:{}", user.id));
-        let giving = ["--grant-entitlement", &entitlement, "--grant-principal", &principal, "--grant-principal-type", "user"];
+        let giving = [
+            "--grant-entitlement",
+            &entitlement,
+            "--grant-principal",
+            &principal,
+            "--grant-principal-type",
+            "user",
+        ];
         assert!(!granted(&sandbox, &folder, &grant).await, "{grant} before");
         for _ in 0..2 {
             succeeds(with(&sandbox, &folder, &giving), &grant).await;
         }
-        assert!(granted(&sandbox, &folder, &grant).await, "{grant} after the grant");
+        assert!(
+            granted(&sandbox, &folder, &grant).await,
+            "{grant} after the grant"
+        );
         for _ in 0..2 {
             succeeds(with(&sandbox, &folder, &["--revoke-grant", &grant]), &grant).await;
         }
-        assert!(!granted(&sandbox, &folder, &grant).await, "{grant} after the revoke");
+        assert!(
+            !granted(&sandbox, &folder, &grant).await,
+            "{grant} after the revoke"
+        );
         let again = output(with(&sandbox, &folder, &["--revoke-grant", &grant])).await;
-        assert_eq!(again.status.code(), Some(5), "it is no longer in the file: {}", stderr(&again));
+        assert_eq!(
+            again.status.code(),
+            Some(5),
+            "it is no longer in the file: {}",
+            stderr(&again)
+        );
     }
     assert_eq!(
         serde_json::to_value(sandbox.truth()).unwrap()["users"],
@@ -76,13 +113,50 @@ async fn sync_grant_twice_sync_revoke_twice_sync() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_credentials_end_with_their_exit_code() {
-    let sandbox = tenant::start(SandboxConfig { users: 60, ..SandboxConfig::default() }).await;
+    let sandbox = tenant::start(SandboxConfig {
+        users: 60,
+        ..SandboxConfig::default()
+    })
+    .await;
     let folder = TempDir::new().unwrap();
     succeeds(with(&sandbox, &folder, &[]), "sync").await;
-    let mut wrong = with(&sandbox, &folder, &["--invoke-action", "enable_user", "--invoke-action-args", r#"{"user_id":{"resource_type_id":"user","resource_id":"1"}}"#]);
-    wrong
-        .env("BATON_COUPA_CLIENT_SECRET", "wrong")
-        .env("BATON_STATE_DIR", folder.path().join("other"));
+    let user = sandbox
+        .truth()
+        .users
+        .into_iter()
+        .find(|user| user.active && user.groups.is_empty())
+        .unwrap();
+    let group = sandbox
+        .truth()
+        .groups
+        .into_iter()
+        .find(|group| group.active)
+        .unwrap();
+    let (entitlement, principal) = (format!("group:{}:member", group.id), user.id.to_string());
+    let giving = [
+        "--grant-entitlement",
+        &entitlement,
+        "--grant-principal",
+        &principal,
+        "--grant-principal-type",
+        "user",
+    ];
+    let mut wrong = with(&sandbox, &folder, &giving);
+    wrong.env("BATON_COUPA_CLIENT_SECRET", "wrong");
     let output = output(wrong).await;
-    assert!(matches!(output.status.code(), Some(7 | 16)), "{}", stderr(&output));
+    assert!(
+        matches!(output.status.code(), Some(7 | 16)),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(
+        sandbox
+            .truth()
+            .users
+            .into_iter()
+            .find(|known| known.id == user.id)
+            .unwrap()
+            .groups,
+        user.groups
+    );
 }

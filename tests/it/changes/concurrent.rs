@@ -16,7 +16,12 @@ use super::house::{House, LICENSE, group, holds, license, role};
 use crate::support::tenant;
 
 /// A grant or a revoke over gRPC; whether it changed anything.
-async fn ask(client: &mut GrantManagerServiceClient<tonic::transport::Channel>, grant: bool, entitlement: &str, user: u64) -> Result<bool, tonic::Status> {
+async fn ask(
+    client: &mut GrantManagerServiceClient<tonic::transport::Channel>,
+    grant: bool,
+    entitlement: &str,
+    user: u64,
+) -> Result<bool, tonic::Status> {
     let (kind, rest) = entitlement.split_once(':').unwrap();
     let (id, _) = rest.rsplit_once(':').unwrap();
     let resource = |kind: &str, id: &str| c1::Resource {
@@ -60,7 +65,10 @@ async fn ask(client: &mut GrantManagerServiceClient<tonic::transport::Channel>, 
 async fn fifty_changes_at_once_over_five_users_have_an_order_that_explains_the_end() {
     for write in [ListWrite::Add, ListWrite::Replace] {
         let readings = Readings {
-            list_write: PerList { roles: write, user_groups: write },
+            list_write: PerList {
+                roles: write,
+                user_groups: write,
+            },
             ..Readings::default()
         };
         let house = House::with(readings, 200).await;
@@ -121,12 +129,19 @@ async fn fifty_changes_at_once_over_five_users_have_an_order_that_explains_the_e
         for (user, item, _) in &orders {
             let before = people.iter().find(|known| known.id == *user).unwrap();
             let end = i32::from(holds(before, item)) + balance[&(*user, format!("{item:?}"))];
-            assert_eq!(end, i32::from(holds(&house.user(*user), item)), "{write:?}: {item:?} of user {user}");
+            assert_eq!(
+                end,
+                i32::from(holds(&house.user(*user), item)),
+                "{write:?}: {item:?} of user {user}"
+            );
         }
         for user in &people {
             let now = house.user(user.id);
             let touched = |id: &u64| orders.iter().any(|(_, item, _)| *item == role(*id));
-            assert!(user.roles.iter().all(|id| now.roles.contains(id) || touched(id)), "a role that nobody asked about is gone");
+            assert!(
+                user.roles.iter().all(|id| now.roles.contains(id) || touched(id)),
+                "a role that nobody asked about is gone"
+            );
         }
         assert!(house.open_entries().is_empty());
         stop.cancel();

@@ -7,12 +7,12 @@ use std::time::Duration;
 use baton_coupa::model::access::Item;
 use baton_coupa::model::journal::{Journal as _, Which};
 use baton_coupa::sandbox::{
-    ListWrite, PerList, Matching, MembershipDelete, PausePoint, Readings, Running, SandboxConfig, TruthUser,
+    ListWrite, Matching, MembershipDelete, PausePoint, PerList, Readings, Running, SandboxConfig, TruthUser,
 };
 use baton_coupa::state::State;
 use tempfile::TempDir;
 
-use super::house::{LICENSE, group, holds, license, role, same_access, with};
+use super::house::{LICENSE, group, holds, license, restore, role, same_access, with};
 use crate::support::program::{output, program_for, stderr};
 use crate::support::tenant;
 
@@ -47,7 +47,10 @@ impl Deed {
                 "user".to_owned(),
             ]
         } else {
-            vec!["--revoke-grant".to_owned(), format!("{entitlement}:user:{}", self.user.id)]
+            vec![
+                "--revoke-grant".to_owned(),
+                format!("{entitlement}:user:{}", self.user.id),
+            ]
         };
         words
     }
@@ -67,7 +70,11 @@ impl Scene {
             ..SandboxConfig::default()
         })
         .await;
-        let scene = Self { sandbox, folder: TempDir::new().unwrap(), readings };
+        let scene = Self {
+            sandbox,
+            folder: TempDir::new().unwrap(),
+            readings,
+        };
         scene.succeeds(&[]).await;
         scene
     }
@@ -90,12 +97,22 @@ impl Scene {
     }
 
     fn user(&self, id: u64) -> TruthUser {
-        self.sandbox.truth().users.into_iter().find(|user| user.id == id).unwrap()
+        self.sandbox
+            .truth()
+            .users
+            .into_iter()
+            .find(|user| user.id == id)
+            .unwrap()
     }
 
     fn open_entries(&self) -> usize {
         let state = self.folder.path().join("state");
-        let host = std::fs::read_dir(&state).unwrap().next().unwrap().unwrap().file_name();
+        let host = std::fs::read_dir(&state)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .file_name();
         let state = State::open(&state, host.to_str().unwrap(), self.sandbox.client_id()).unwrap();
         state.entries(Which::Open).unwrap().len()
     }
@@ -122,14 +139,26 @@ impl Scene {
             Kind::GrantRole => {
                 let free = |id: u64| !user.roles.contains(&id);
                 let found = truth.roles.iter().find(|role| {
-                    !role.omnipotent && !role.name.starts_with("CSP") && role.name != "Supplier" && free(role.id)
+                    !role.omnipotent
+                        && !role.name.starts_with("CSP")
+                        && role.name != "Supplier"
+                        && free(role.id)
                 });
                 (role(found?.id), true)
             }
             Kind::RevokeRole => (role(user.roles[0]), false),
             Kind::GrantGroup => {
                 let free = |id: u64| !user.groups.contains(&id);
-                (group(truth.groups.iter().find(|group| group.active && free(group.id))?.id), true)
+                (
+                    group(
+                        truth
+                            .groups
+                            .iter()
+                            .find(|group| group.active && free(group.id))?
+                            .id,
+                    ),
+                    true,
+                )
             }
             Kind::RevokeGroup => (group(user.groups[0]), false),
             Kind::GrantLicense => (license(LICENSE), true),
@@ -150,7 +179,10 @@ impl Scene {
             deed.user
         );
         self.succeeds(&deed.arguments()).await;
-        assert!(same_access(&self.user(deed.user.id), &deed.wanted()), "{case}: repeated");
+        assert!(
+            same_access(&self.user(deed.user.id), &deed.wanted()),
+            "{case}: repeated"
+        );
         assert_eq!(self.open_entries(), 0, "{case}: repeated");
     }
 }
@@ -177,18 +209,35 @@ const KINDS: [Kind; 6] = [
 /// Kills the program before and after each request that concerns the user.
 async fn at_every_request(readings: Readings, kind: Kind) {
     let scene = Scene::with(readings).await;
-    let mut deeds = scene.people().into_iter().filter_map(|user| scene.deed(kind, user)).collect::<Vec<_>>().into_iter();
-    let first = deeds.next().unwrap();
+    let deed = scene
+        .people()
+        .into_iter()
+        .find_map(|user| scene.deed(kind, user))
+        .unwrap();
     scene.sandbox.clear_log();
-    scene.succeeds(&first.arguments()).await;
+    scene.succeeds(&deed.arguments()).await;
     let log = scene.sandbox.log();
-    let begin = log.iter().position(|entry| entry.path == format!("/api/users/{}", first.user.id)).unwrap();
+    let begin = log
+        .iter()
+        .position(|entry| entry.path == format!("/api/users/{}", deed.user.id))
+        .unwrap();
     for nth in begin + 1..=log.len() {
         for after in [false, true] {
-            let deed = deeds.next().expect("too few people");
-            let case = format!("{kind:?}, {:?}, killed at request {nth} of {}, after its effect: {after}", scene.readings.list_write, log.len());
-            let on = Matching { nth: nth as u64, ..Matching::default() };
-            scene.sandbox.pause(if after { PausePoint::After(on) } else { PausePoint::Before(on) });
+            restore(&scene.sandbox, &deed.user);
+            let case = format!(
+                "{kind:?}, {:?}, killed at request {nth} of {}, after its effect: {after}",
+                scene.readings.list_write,
+                log.len()
+            );
+            let on = Matching {
+                nth: nth as u64,
+                ..Matching::default()
+            };
+            scene.sandbox.pause(if after {
+                PausePoint::After(on)
+            } else {
+                PausePoint::Before(on)
+            });
             let mut child = scene.spawn(&deed.arguments());
             scene.sandbox.held().await;
             child.kill().unwrap();
@@ -205,12 +254,18 @@ fn adds() -> Readings {
 
 /// Groups have to be cleared and set too.
 fn without_membership_calls() -> Readings {
-    Readings { membership_delete: MembershipDelete::Absent, ..Readings::default() }
+    Readings {
+        membership_delete: MembershipDelete::Absent,
+        ..Readings::default()
+    }
 }
 
 fn replaces() -> Readings {
     Readings {
-        list_write: PerList { roles: ListWrite::Replace, user_groups: ListWrite::Replace },
+        list_write: PerList {
+            roles: ListWrite::Replace,
+            user_groups: ListWrite::Replace,
+        },
         ..Readings::default()
     }
 }
@@ -269,10 +324,15 @@ async fn crash_at_moments_drawn_by_lot() {
             if left == 0 {
                 break;
             }
-            let Some(deed) = scene.deed(KINDS[dice.usize(..KINDS.len())], user) else { continue };
+            let Some(deed) = scene.deed(KINDS[dice.usize(..KINDS.len())], user) else {
+                continue;
+            };
             left -= 1;
             let wait = Duration::from_micros(dice.u64(..400_000));
-            let case = format!("seed {seed}, {left} left: {:?} of user {}, killed after {wait:?}", deed.item, deed.user.id);
+            let case = format!(
+                "seed {seed}, {left} left: {:?} of user {}, killed after {wait:?}",
+                deed.item, deed.user.id
+            );
             let mut child = scene.spawn(&deed.arguments());
             tokio::time::sleep(wait).await;
             // Fails where the program has ended already, which is a kill point too.

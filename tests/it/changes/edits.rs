@@ -4,8 +4,8 @@ use baton_coupa::model::access::Item;
 use baton_coupa::model::change::Effect;
 use baton_coupa::model::journal::Stage;
 use baton_coupa::sandbox::{
-    Change as Theirs, Edit, Faults, ListWrite, Matching, MembershipDelete, PerList, Readings, RequestKind, ScriptedEdit,
-    TruthUser, When, WriteClass,
+    Change as Theirs, Edit, Faults, ListWrite, Matching, MembershipDelete, PerList, Readings, RequestKind,
+    ScriptedEdit, TruthUser, When, WriteClass,
 };
 
 use super::house::{House, group, holds, role, with};
@@ -45,7 +45,14 @@ struct Case {
 
 /// Whether the edit struck: the change has that many requests.
 async fn meet(house: &House, before: &TruthUser, case: &Case) -> bool {
-    let Case { ours, grant, nth, when, foreign, theirs } = case;
+    let Case {
+        ours,
+        grant,
+        nth,
+        when,
+        foreign,
+        theirs,
+    } = case;
     let (grant, nth, when, foreign, theirs) = (*grant, *nth, *when, *foreign, *theirs);
     let list_of_groups = matches!(ours, Item::Group(_));
     let change = match (foreign, list_of_groups) {
@@ -57,16 +64,29 @@ async fn meet(house: &House, before: &TruthUser, case: &Case) -> bool {
     house.sandbox.clear_log();
     house.sandbox.set_faults(Faults {
         edits: vec![ScriptedEdit {
-            on: Matching { nth, ..Matching::default() },
+            on: Matching {
+                nth,
+                ..Matching::default()
+            },
             when,
-            edit: Edit { user: before.id, change },
+            edit: Edit {
+                user: before.id,
+                change,
+            },
         }],
         ..Faults::default()
     });
-    let outcome = if grant { house.grant(before.id, ours).await } else { house.revoke(before.id, ours).await };
+    let outcome = if grant {
+        house.grant(before.id, ours).await
+    } else {
+        house.revoke(before.id, ours).await
+    };
     house.sandbox.set_faults(Faults::default());
     let now = house.user(before.id);
-    let case = format!("{ours:?} granted {grant}, somebody {foreign:?} {theirs} {when:?} request {nth} of user {}", before.id);
+    let case = format!(
+        "{ours:?} granted {grant}, somebody {foreign:?} {theirs} {when:?} request {nth} of user {}",
+        before.id
+    );
     let struck = house.sandbox.log().len() as u64 >= nth;
     let at = usize::try_from(nth).unwrap() - 1;
     // The window: from the answer of the last read to the effect of the write.
@@ -75,7 +95,11 @@ async fn meet(house: &House, before: &TruthUser, case: &Case) -> bool {
         When::After => *read <= at && at < *write,
     });
     let mine = with(before, ours, grant);
-    let theirs_item = if list_of_groups { group(theirs) } else { role(theirs) };
+    let theirs_item = if list_of_groups {
+        group(theirs)
+    } else {
+        role(theirs)
+    };
     let both = with(&mine, &theirs_item, matches!(foreign, Foreign::Adds));
     match outcome {
         Ok(done) => {
@@ -83,9 +107,15 @@ async fn meet(house: &House, before: &TruthUser, case: &Case) -> bool {
             assert_ne!(done.effect, Effect::Existed);
             let kept = now.roles == both.roles && now.groups == both.groups;
             if struck && !kept {
-                assert!(in_window, "{case}: the edit is lost outside of the window: {now:?}");
+                assert!(
+                    in_window,
+                    "{case}: the edit is lost outside of the window: {now:?}"
+                );
                 // Nothing but their item may differ.
-                assert!(now.roles == mine.roles && now.groups == mine.groups, "{case}: {now:?}");
+                assert!(
+                    now.roles == mine.roles && now.groups == mine.groups,
+                    "{case}: {now:?}"
+                );
                 if let Stage::Closed(closing) = house.last_entry().stage {
                     assert!(closing.window_ms.is_some(), "{case}: the window is on record");
                 }
@@ -104,13 +134,18 @@ async fn meet(house: &House, before: &TruthUser, case: &Case) -> bool {
 
 async fn every_edit(write: ListWrite, delete: MembershipDelete) {
     let readings = Readings {
-        list_write: PerList { roles: write, user_groups: write },
+        list_write: PerList {
+            roles: write,
+            user_groups: write,
+        },
         membership_delete: delete,
         ..Readings::default()
     };
     let house = House::with(readings, 200).await;
     let mut people = house.people().into_iter();
-    let before = people.find(|user| user.roles.len() >= 3 && user.groups.len() >= 2).unwrap();
+    let before = people
+        .find(|user| user.roles.len() >= 3 && user.groups.len() >= 2)
+        .unwrap();
     for of_groups in [false, true] {
         for grant in [true, false] {
             for foreign in [Foreign::Adds, Foreign::Removes] {
@@ -128,7 +163,14 @@ async fn every_edit(write: ListWrite, delete: MembershipDelete) {
                             Foreign::Removes => *held.last().unwrap(),
                             Foreign::Adds => another(&house, &before, &ours, of_groups),
                         };
-                        let case = Case { ours, grant, nth, when, foreign, theirs };
+                        let case = Case {
+                            ours,
+                            grant,
+                            nth,
+                            when,
+                            foreign,
+                            theirs,
+                        };
                         if !meet(&house, &before, &case).await {
                             break;
                         }
@@ -157,7 +199,11 @@ async fn an_edit_by_somebody_else_is_kept_or_on_record_where_lists_are_replaced(
 /// Something the user does not hold and that we do not grant.
 fn another(house: &House, user: &TruthUser, ours: &Item, of_groups: bool) -> u64 {
     let with_ours = with(user, ours, true);
-    match if of_groups { house.other_group(&with_ours) } else { house.other_role(&with_ours) } {
+    match if of_groups {
+        house.other_group(&with_ours)
+    } else {
+        house.other_role(&with_ours)
+    } {
         Item::Role(id) => id.get(),
         Item::Group(id) => id.get(),
         Item::License(_) => unreachable!("a list item"),

@@ -13,7 +13,7 @@ use baton_coupa::model::id::UserId;
 use baton_coupa::model::journal::{Entry, Journal as _, Which};
 use baton_coupa::provision::{Policy, Provision, ProvisionConfig, Recover};
 use baton_coupa::sandbox::{
-    Change as Theirs, Edit, Faults, Readings, Running, SandboxConfig, TruthClass, TruthUser, WriteClass,
+    Change as Theirs, Edit, Faults, Readings, Running, SandboxConfig, TruthClass, TruthUser,
 };
 use baton_coupa::state::State;
 use tempfile::TempDir;
@@ -23,15 +23,12 @@ use crate::support::tenant;
 /// The license whose changes matter most.
 pub const LICENSE: &str = "risk-assess-user";
 
-/// A license that a public connector calls one that is not revoked.
-pub const STUBBORN: &str = "contracts-user";
-
 /// Sandbox, state directory and provisioning.
 pub struct House {
     pub sandbox: Running,
     pub provision: Arc<Provision>,
     pub state: Arc<State>,
-    dir: TempDir,
+    _dir: TempDir,
 }
 
 /// Waits of a test: as many tries, less time.
@@ -63,14 +60,8 @@ impl House {
             provision: provision(&sandbox, &state),
             sandbox,
             state,
-            dir,
+            _dir: dir,
         }
-    }
-
-    /// The same tenant and state directory, as a new process finds them.
-    pub fn reopen(&mut self) {
-        self.state = open(self.dir.path(), &self.sandbox);
-        self.provision = provision(&self.sandbox, &self.state);
     }
 
     pub async fn apply(&self, change: &Change) -> Result<Outcome, Fault> {
@@ -112,27 +103,15 @@ impl House {
 
     /// Makes the user hold what it held, by somebody else's hand, and lets everybody see that.
     pub async fn restore(&self, before: &TruthUser) {
-        let now = self.user(before.id);
-        let mut changes = vec![
-            Theirs::ReplaceRoles(before.roles.clone()),
-            Theirs::SetActive(before.active),
-        ];
-        changes.extend(missing(&now.groups, &before.groups).map(Theirs::RemoveGroup));
-        changes.extend(missing(&before.groups, &now.groups).map(Theirs::AddGroup));
-        let licenses = now.licenses.iter().chain(&before.licenses).cloned();
-        changes.extend(licenses.map(|name| Theirs::SetLicense {
-            held: before.licenses.contains(&name),
-            name,
-        }));
-        for change in changes {
-            let user = before.id;
-            self.sandbox.edit(&Edit { user, change }).unwrap();
-        }
+        restore(&self.sandbox, before);
         // Where changes show late, reads bring them to light.
         let user = user_id(before.id);
         let to = Activity::of(!before.active);
         for _ in 0..4 {
-            self.provision.plan(&Change::SetActive { user, to }).await.unwrap();
+            self.provision
+                .plan(&Change::SetActive { user, to })
+                .await
+                .unwrap();
         }
         assert!(same_access(&self.user(before.id), before));
     }
@@ -141,12 +120,6 @@ impl House {
     pub fn writes(&self) -> usize {
         let log = self.sandbox.log();
         log.iter().filter(|entry| entry.write.is_some()).count()
-    }
-
-    /// Writes of one class that reached the tenant.
-    pub fn writes_of(&self, class: WriteClass) -> usize {
-        let log = self.sandbox.log();
-        log.iter().filter(|entry| entry.write == Some(class)).count()
     }
 
     /// Active employees whom no policy protects: several roles and groups each, none of them omnipotent.
@@ -180,7 +153,12 @@ impl House {
         let roles = self.sandbox.truth().roles;
         let id = roles
             .iter()
-            .find(|role| !role.omnipotent && !role.name.starts_with("CSP") && role.name != "Supplier" && !user.roles.contains(&role.id))
+            .find(|role| {
+                !role.omnipotent
+                    && !role.name.starts_with("CSP")
+                    && role.name != "Supplier"
+                    && !user.roles.contains(&role.id)
+            })
             .unwrap()
             .id;
         role(id)
@@ -198,8 +176,33 @@ impl House {
     }
 }
 
+/// Makes a user hold what it held, by somebody else's hand.
+pub fn restore(sandbox: &Running, before: &TruthUser) {
+    let users = sandbox.truth().users;
+    let now = users.iter().find(|user| user.id == before.id).unwrap();
+    let mut changes = vec![
+        Theirs::ReplaceRoles(before.roles.clone()),
+        Theirs::SetActive(before.active),
+    ];
+    changes.extend(missing(&now.groups, &before.groups).map(Theirs::RemoveGroup));
+    changes.extend(missing(&before.groups, &now.groups).map(Theirs::AddGroup));
+    let licenses = now.licenses.iter().chain(&before.licenses).cloned();
+    changes.extend(licenses.map(|name| Theirs::SetLicense {
+        held: before.licenses.contains(&name),
+        name,
+    }));
+    for change in changes {
+        let user = before.id;
+        sandbox.edit(&Edit { user, change }).unwrap();
+    }
+}
+
 fn missing(of: &[u64], among: &[u64]) -> impl Iterator<Item = u64> {
-    of.iter().copied().filter(|id| !among.contains(id)).collect::<Vec<_>>().into_iter()
+    of.iter()
+        .copied()
+        .filter(|id| !among.contains(id))
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 fn open(dir: &Path, sandbox: &Running) -> Arc<State> {

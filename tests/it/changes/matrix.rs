@@ -5,7 +5,7 @@ use baton_coupa::model::access::Item;
 use baton_coupa::model::change::{Activity, Change};
 use baton_coupa::model::fault::FaultKind;
 use baton_coupa::sandbox::{
-    Clear, Effect, FaultAction, Faults, ListWrite, PerList, MembershipDelete, Matching, Readings,
+    Clear, Effect, FaultAction, Faults, ListWrite, Matching, MembershipDelete, PerList, Readings,
     ScriptedFault, TruthUser, Visibility,
 };
 
@@ -21,7 +21,13 @@ fn readings() -> Vec<(&'static str, Readings)> {
     };
     vec![
         ("adds", Readings::default()),
-        ("replaces", Readings { list_write: lists(ListWrite::Replace), ..Readings::default() }),
+        (
+            "replaces",
+            Readings {
+                list_write: lists(ListWrite::Replace),
+                ..Readings::default()
+            },
+        ),
         (
             "adds, no membership calls, [] clears",
             Readings {
@@ -34,7 +40,10 @@ fn readings() -> Vec<(&'static str, Readings)> {
         (
             "adds, shows late",
             Readings {
-                visibility: Visibility { delay_reads: 2, ..Visibility::default() },
+                visibility: Visibility {
+                    delay_reads: 2,
+                    ..Visibility::default()
+                },
                 membership_delete: MembershipDelete::Ignored,
                 ..Readings::default()
             },
@@ -47,8 +56,20 @@ fn actions() -> Vec<(FaultAction, Effect)> {
     let mut all: Vec<_> = [400, 401, 403, 404, 409, 422, 500, 503]
         .map(|code| (status(code), Effect::None))
         .to_vec();
-    all.push((FaultAction::RateLimited { retry_after: Some("0".to_owned()) }, Effect::None));
-    for action in [FaultAction::Reset, FaultAction::Truncate, FaultAction::Hang, FaultAction::Html, status(500), status(503)] {
+    all.push((
+        FaultAction::RateLimited {
+            retry_after: Some("0".to_owned()),
+        },
+        Effect::None,
+    ));
+    for action in [
+        FaultAction::Reset,
+        FaultAction::Truncate,
+        FaultAction::Hang,
+        FaultAction::Html,
+        status(500),
+        status(503),
+    ] {
         all.push((action, Effect::Applied));
     }
     for action in [FaultAction::Reset, FaultAction::Hang, FaultAction::Html] {
@@ -63,7 +84,11 @@ fn changes(house: &House, user: &TruthUser) -> Vec<(&'static str, Change, TruthU
     let id = user_id(user.id);
     let item = |name, item: Item, held| {
         let wanted = with(user, &item, held);
-        let change = if held { Change::Grant { user: id, item } } else { Change::Revoke { user: id, item } };
+        let change = if held {
+            Change::Grant { user: id, item }
+        } else {
+            Change::Revoke { user: id, item }
+        };
         (name, change, wanted)
     };
     let licensed = holds(user, &license(LICENSE));
@@ -75,14 +100,27 @@ fn changes(house: &House, user: &TruthUser) -> Vec<(&'static str, Change, TruthU
         item("change license", license(LICENSE), !licensed),
         (
             "deactivate",
-            Change::SetActive { user: id, to: Activity::Inactive },
-            TruthUser { active: false, ..user.clone() },
+            Change::SetActive {
+                user: id,
+                to: Activity::Inactive,
+            },
+            TruthUser {
+                active: false,
+                ..user.clone()
+            },
         ),
     ]
 }
 
 /// Runs `change` of `before` with `fault` on its `nth` request, and judges what is left.
-async fn strike(house: &House, case: &str, fault: ScriptedFault, change: &Change, before: &TruthUser, wanted: &TruthUser) {
+async fn strike(
+    house: &House,
+    case: &str,
+    fault: ScriptedFault,
+    change: &Change,
+    before: &TruthUser,
+    wanted: &TruthUser,
+) {
     house.sandbox.clear_log();
     house.sandbox.set_faults(Faults {
         scripted: vec![fault],
@@ -108,9 +146,15 @@ async fn strike(house: &House, case: &str, fault: ScriptedFault, change: &Change
     house.heal().await;
     assert!(house.open_entries().is_empty(), "{case}: left open");
     let now = house.user(before.id);
-    assert!(same_access(&now, before) || same_access(&now, wanted), "{case}: after recovery");
+    assert!(
+        same_access(&now, before) || same_access(&now, wanted),
+        "{case}: after recovery"
+    );
     // Repeated, it is done, and says so.
-    house.apply(change).await.unwrap_or_else(|fault| panic!("{case}: repeated: {fault:?}"));
+    house
+        .apply(change)
+        .await
+        .unwrap_or_else(|fault| panic!("{case}: repeated: {fault:?}"));
     assert!(same_access(&house.user(before.id), wanted), "{case}: repeated");
 }
 
@@ -139,8 +183,13 @@ async fn run(reading: usize, every: usize) {
                 }
                 struck += 1;
                 house.restore(&before).await;
-                let case = format!("{reading_name}, {name}, request {nth} of {calls}: {action:?}, effect {effect:?}");
-                let on = Matching { nth: nth as u64, ..Matching::default() };
+                let case = format!(
+                    "{reading_name}, {name}, request {nth} of {calls}: {action:?}, effect {effect:?}"
+                );
+                let on = Matching {
+                    nth: nth as u64,
+                    ..Matching::default()
+                };
                 let fault = ScriptedFault { on, effect, action };
                 strike(&house, &case, fault, &change, &before, &wanted).await;
             }
@@ -152,7 +201,11 @@ async fn run(reading: usize, every: usize) {
 
 /// How thin the matrix is: every 17th case, or every single one with `BATON_TEST_LONG`.
 fn every() -> usize {
-    if std::env::var_os("BATON_TEST_LONG").is_some() { 1 } else { 17 }
+    if std::env::var_os("BATON_TEST_LONG").is_some() {
+        1
+    } else {
+        17
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use baton_coupa::model::access::Item;
 use baton_coupa::model::change::Effect;
 use baton_coupa::sandbox::{
-    Clear, ClearedRoles, ListWrite, PerList, MembershipDelete, Readings, Visibility, WriteReply,
+    Clear, ClearedRoles, ListWrite, MembershipDelete, PerList, Readings, Visibility, WriteReply,
 };
 
 use super::house::{House, LICENSE, group, holds, license, role, same_access, with};
@@ -24,7 +24,10 @@ pub fn list_readings() -> Vec<(String, Readings)> {
         MembershipDelete::Ignored,
     ];
     // Each value of one meets each value of the others at least once.
-    for (n, write) in [ListWrite::Add, ListWrite::Replace, ListWrite::Add].into_iter().enumerate() {
+    for (n, write) in [ListWrite::Add, ListWrite::Replace, ListWrite::Add]
+        .into_iter()
+        .enumerate()
+    {
         for (m, (null, brackets)) in clears.into_iter().enumerate() {
             let delete = deletes[(n + m) % deletes.len()];
             let readings = Readings {
@@ -41,16 +44,38 @@ pub fn list_readings() -> Vec<(String, Readings)> {
             all.push((name, readings));
         }
     }
-    for reply in [WriteReply::WithoutLists, WriteReply::IdsOnly, WriteReply::EmptyBody] {
-        all.push((format!("reply {reply:?}"), Readings { write_reply: reply, ..Readings::default() }));
+    for reply in [
+        WriteReply::WithoutLists,
+        WriteReply::IdsOnly,
+        WriteReply::EmptyBody,
+    ] {
+        all.push((
+            format!("reply {reply:?}"),
+            Readings {
+                write_reply: reply,
+                ..Readings::default()
+            },
+        ));
     }
     for delay_reads in [1, 3] {
-        let visibility = Visibility { delay_reads, ..Visibility::default() };
-        all.push((format!("visible after {delay_reads} reads"), Readings { visibility, ..Readings::default() }));
+        let visibility = Visibility {
+            delay_reads,
+            ..Visibility::default()
+        };
+        all.push((
+            format!("visible after {delay_reads} reads"),
+            Readings {
+                visibility,
+                ..Readings::default()
+            },
+        ));
     }
     all.push((
         "a cleared user gets a role".to_owned(),
-        Readings { cleared_roles: ClearedRoles::UserRole, ..Readings::default() },
+        Readings {
+            cleared_roles: ClearedRoles::UserRole,
+            ..Readings::default()
+        },
     ));
     all
 }
@@ -61,7 +86,14 @@ async fn every_reading_grants_and_revokes_and_moves_nothing_else() {
         let house = House::with(readings.clone(), 60).await;
         let before = house.people().remove(0);
         // Where Coupa gives the role `User` to whoever has none, it cannot be taken away.
-        let given = |id: &&u64| house.sandbox.truth().roles.iter().any(|role| role.id == **id && role.name == "User");
+        let given = |id: &&u64| {
+            house
+                .sandbox
+                .truth()
+                .roles
+                .iter()
+                .any(|role| role.id == **id && role.name == "User")
+        };
         let taken = *before.roles.iter().find(|id| !given(id)).unwrap();
         let items: [Item; 5] = [
             house.other_role(&before),
@@ -79,16 +111,29 @@ async fn every_reading_grants_and_revokes_and_moves_nothing_else() {
                 } else {
                     house.revoke(before.id, &item).await
                 };
-                let outcome = outcome.unwrap_or_else(|fault| panic!("{name}: {item:?} to {wanted}: {fault:?}"));
+                let outcome =
+                    outcome.unwrap_or_else(|fault| panic!("{name}: {item:?} to {wanted}: {fault:?}"));
                 assert_eq!(outcome.effect, Effect::Made, "{name}: {item:?} to {wanted}");
                 let mut now = house.user(before.id);
                 if readings.cleared_roles == ClearedRoles::UserRole {
                     // What Coupa itself adds is kept and reported, never taken away.
-                    now.roles.retain(|id| before.roles.contains(id) || role(*id) == item);
+                    now.roles
+                        .retain(|id| before.roles.contains(id) || role(*id) == item);
                 }
-                assert!(same_access(&now, &with(&before, &item, wanted)), "{name}: {item:?} to {wanted}");
-                let again = if wanted { house.grant(before.id, &item).await } else { house.revoke(before.id, &item).await };
-                assert_eq!(again.unwrap().effect, Effect::AlreadySo, "{name}: {item:?} to {wanted}");
+                assert!(
+                    same_access(&now, &with(&before, &item, wanted)),
+                    "{name}: {item:?} to {wanted}"
+                );
+                let again = if wanted {
+                    house.grant(before.id, &item).await
+                } else {
+                    house.revoke(before.id, &item).await
+                };
+                assert_eq!(
+                    again.unwrap().effect,
+                    Effect::AlreadySo,
+                    "{name}: {item:?} to {wanted}"
+                );
             }
         }
         assert!(house.open_entries().is_empty(), "{name}");
