@@ -298,6 +298,10 @@ pub(crate) struct World {
     /// Items of lists that were shown to us.
     pub(crate) shown: BTreeSet<(u64, ListKind, u64)>,
     pub(crate) surveys: u32,
+    /// What happens right after the first clear.
+    pub(crate) after_clear: Option<Box<dyn FnOnce(&mut Self) + Send>>,
+    /// The number of the call that last cleared.
+    pub(crate) cleared_at: usize,
     /// Ids that Coupa takes into no list.
     pub(crate) unassignable: BTreeSet<u64>,
     /// Ids that no list may lack.
@@ -416,7 +420,7 @@ impl World {
         Some(user)
     }
 
-    fn edit(&mut self, edit: Edit) {
+    pub(crate) fn edit(&mut self, edit: Edit) {
         let Some(user) = self.truth(edit.user) else { return };
         let mut list = ids(&user.access, edit.list);
         if edit.adds {
@@ -458,6 +462,10 @@ impl World {
                     Empty::Clears => self.set_list(user.get(), *list, BTreeSet::new()),
                     Empty::Ignored => self.change(user.get(), |_| {}),
                     Empty::Rejected => return Err(invalid()),
+                }
+                self.cleared_at = self.calls;
+                if let Some(then) = self.after_clear.take() {
+                    then(self);
                 }
                 done
             }

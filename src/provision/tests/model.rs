@@ -301,7 +301,7 @@ fn judge(bench: &Bench, model: &Model) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, max_shrink_iters: 3000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 3000, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_is_lost_whatever_happens(readings in readings(), turns in prop::collection::vec(turn(), 1..5)) {
