@@ -195,7 +195,7 @@ impl Model {
             self.unsure((edit.user, edit.list, edit.id));
             self.edited.insert(edit.user);
         }
-        for (_, event) in &turn.events {
+        for (_, event) in turn.events.iter().filter(|(at, _)| *at <= reached) {
             let (Event::EditBefore(edit) | Event::EditAfter(edit)) = event else {
                 continue;
             };
@@ -208,8 +208,7 @@ impl Model {
                 == 1;
             let asked = matches!(&turn.deed, Deed::Change(wish) if (wish.user, wish.list, wish.id) == place);
             let shown = bench.fake.world().shown.contains(&place);
-            let happened = self.may.contains(&place);
-            if happened && edit.adds && only && !asked && shown {
+            if edit.adds && only && !asked && shown {
                 self.sure(place, true);
             }
         }
