@@ -38,7 +38,7 @@ pub(super) fn item_of(entry: &Entry) -> Option<(ListKind, u64, bool)> {
     listed(item).ok().map(|(list, id)| (list, id, taken))
 }
 
-/// The role that Coupa gives to an account without roles (PingFederate's page on its Coupa provisioner).
+/// The role that Coupa gives to an account without roles (`PingFederate`'s page on its Coupa provisioner).
 pub(super) fn given_role(roles: &[Role]) -> Option<u64> {
     roles
         .iter()

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::model::change::ListKind;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::journal::{ClosedBy, Ending, Entry, EntryId, Stage, Subject};
 
-use super::decide::{as_wanted, finding};
+use super::accounts::settled;
+use super::decide::{as_wanted, finding, less};
 use super::engine::Engine;
 use super::fresh::{Seen, Ways};
 use super::lists::Place;
@@ -205,8 +207,7 @@ impl Run<'_> {
     async fn judge(&mut self, entry: &Entry, place: &Place) -> Result<Verdict, Fault> {
         let judge = |seen: &Seen| {
             let ids = seen.ids(place.list);
-            let given =
-                given_role(&seen.probe.roles).filter(|_| place.list == crate::model::change::ListKind::Roles);
+            let given = given_role(&seen.probe.roles).filter(|_| place.list == ListKind::Roles);
             verdict(entry, Now { ids: &ids, given })
         };
         let clear = |seen: &Seen| match judge(seen) {
@@ -225,7 +226,7 @@ impl Run<'_> {
         full: &[u64],
     ) -> Result<RecoveredState, Fault> {
         let taken = matches!(entry.intent.subject, Subject::Revoke(_));
-        let keep = super::decide::less(full, &[place.id]);
+        let keep = less(full, &[place.id]);
         match self.restore(place, keep, taken.then_some(place.id)).await {
             Ok(_) => {}
             Err(Stop::Ended(_, fault) | Stop::Open(fault)) => return Ok(RecoveredState::StillOpen(fault)),
@@ -290,7 +291,7 @@ impl Run<'_> {
 
     /// Only the digest of the login is known: whoever asks again looks the login up first.
     async fn recover_unmade(&mut self, entry: &Entry) -> Result<RecoveredState, Fault> {
-        super::accounts::settled(self).await;
+        settled(self).await;
         if self.unclear.is_some() && !entry.steps.is_empty() {
             self.findings.push(finding(
                 "the account may have been made: a repeated request looks its login up first",
