@@ -126,8 +126,15 @@ impl Run<'_> {
             }
             match self.send(&place.put(keep.clone())).await? {
                 Reply::Refused(fault) => said.refused(self, fault).await?,
-                Reply::Accepted(_) => {
-                    let now = self.shown(Ways::Both, |seen| !place.is_in(seen)).await;
+                Reply::Accepted(answer) => {
+                    let gone = |seen: &Seen| !place.is_in(seen);
+                    // Where the answer itself still shows the item, Coupa adds to lists.
+                    let adds = answer.list.is_some_and(|list| list.contains(&place.id));
+                    let now = if adds {
+                        self.shown_soon(Ways::Both, gone).await
+                    } else {
+                        self.shown(Ways::Both, gone).await
+                    };
                     let now = now.map_err(Stop::unproved)?;
                     if place.is_in(&now) {
                         return Ok(Reduced::StillThere(keep, now));

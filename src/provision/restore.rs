@@ -152,7 +152,7 @@ impl Run<'_> {
         }
         match refusal {
             Some(fault) => Reply::Refused(fault),
-            None if within(&state.keep, &grown) => Reply::Accepted(Accepted { created: None }),
+            None if within(&state.keep, &grown) => Reply::Accepted(Accepted::default()),
             None => Reply::Refused(Fault::unavailable("no write is left to put the list back")),
         }
     }

@@ -284,7 +284,7 @@ impl World {
 
     /// The effect of a write on the truth.
     pub(super) fn act(&mut self, call: &Call) -> Result<Accepted, Fault> {
-        let done = Ok(Accepted { created: None });
+        let done = Ok(Accepted::default());
         match call {
             Call::PutList { user, list, ids: put } => self.put(user.get(), *list, put),
             Call::ClearList { user, list, form } => {
@@ -350,8 +350,13 @@ impl World {
             ListWrite::Add => &held | &put,
             ListWrite::Replace => put,
         };
-        self.set_list(user, list, to);
-        Ok(Accepted { created: None })
+        self.set_list(user, list, to.clone());
+        // Answers about every other user show the list.
+        let shown = user.is_multiple_of(2).then(|| to.into_iter().collect());
+        Ok(Accepted {
+            created: None,
+            list: shown,
+        })
     }
 
     /// Rows are numbered by user and group.
@@ -360,14 +365,14 @@ impl World {
         let mut groups = ids(&self.truth(user).unwrap().access, ListKind::Groups);
         match self.readings.membership {
             Membership::Absent => return Err(Fault::new(FaultKind::NotFound, "no such path")),
-            Membership::Ignored => return Ok(Accepted { created: None }),
+            Membership::Ignored => return Ok(Accepted::default()),
             Membership::Works => {}
         }
         if !groups.remove(&group) {
             return Err(Fault::new(FaultKind::NotFound, "no such row"));
         }
         self.set_list(user, ListKind::Groups, groups);
-        Ok(Accepted { created: None })
+        Ok(Accepted::default())
     }
 
     fn create(&mut self, draft: &AccountDraft) -> Result<Accepted, Fault> {
@@ -386,6 +391,7 @@ impl World {
         self.accounts.insert(id, Account { user, old, version });
         Ok(Accepted {
             created: UserId::new(id),
+            list: None,
         })
     }
 }
