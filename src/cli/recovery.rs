@@ -25,7 +25,7 @@ pub fn render(recovered: &[Recovered]) -> String {
 mod tests {
     use super::*;
     use crate::model::fault::Fault;
-    use crate::model::journal::{EntryId, Ending};
+    use crate::model::journal::{Ending, EntryId};
 
     #[test]
     fn each_entry_has_its_line() {
@@ -35,7 +35,10 @@ mod tests {
         };
         let text = render(&[
             one(3, RecoveredState::Closed(Ending::Restored)),
-            one(4, RecoveredState::StillOpen(Fault::unavailable("Coupa\u{1b} is away"))),
+            one(
+                4,
+                RecoveredState::StillOpen(Fault::unavailable("Coupa\u{1b} is away")),
+            ),
             one(5, RecoveredState::NeedsPerson("user 7 lacks role 4".to_owned())),
         ]);
         assert_eq!(

@@ -52,10 +52,17 @@ impl Stop {
 pub(super) struct Gap {
     /// When the clear was sent that has not been made good yet.
     pub(super) since: Option<Instant>,
-    /// Between the last read before a clear and its answer.
+    /// Between the last read before a list was written whole, or cleared, and its answer; of several the longest.
     pub(super) window: Option<Duration>,
     /// Between a clear and the answer to the list put back.
     pub(super) empty: Option<Duration>,
+}
+
+impl Gap {
+    /// What was read as `seen` was acted upon just now.
+    pub(super) fn open_window(&mut self, seen: &Seen) {
+        self.window = self.window.max(Some(seen.began.elapsed()));
+    }
 }
 
 pub(super) struct Run<'a> {

@@ -196,7 +196,7 @@ async fn an_administrator_under_an_unfinished_removal_does_not_count() {
         replacing(),
     );
     // The answer to the removal from 5 is lost for good, and it cannot be read back either.
-    let lost = (1..).skip(8).map(|at| (at, Event::LostBefore)).take(400);
+    let lost = (1..).skip(10).map(|at| (at, Event::LostBefore)).take(400);
     bench.fake.plan(lost);
     let first = bench.ask(&revoke(uid(5), role(1))).await;
     assert_eq!(kind(&first), FaultKind::Unavailable);
@@ -473,7 +473,7 @@ fn a_rate_limit_that_asks_for_too_much_is_passed_on() {
     on_paused_clock(async {
         let mut bench = bench(Readings::default());
         let limits = (1..200)
-            .filter(|at| *at >= 7)
+            .filter(|at| *at >= 9)
             .map(|at| (at, Event::Limited(3600)));
         bench.fake.plan(limits);
         let answer = bench.ask(&grant(uid(5), role(14))).await;

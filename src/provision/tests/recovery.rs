@@ -241,7 +241,7 @@ async fn a_change_that_leaves_its_entry_open_wakes_recovery() {
     let stop = CancellationToken::new();
     let recovery = bench.provision.spawn_recovery(stop.clone());
     tokio::time::sleep(LONG).await;
-    bench.fake.plan((7..60).map(|at| (at, Event::LostAfter)));
+    bench.fake.plan((9..60).map(|at| (at, Event::LostAfter)));
     let change = grant(uid(5), item(ListKind::Roles, 14));
     let answer = bench.provision.apply(&super::order(None), &change).await;
     assert_eq!(kind(&answer), FaultKind::Unavailable);
