@@ -18,7 +18,7 @@ use super::engine::Engine;
 use super::fresh::{Seen, Ways};
 use super::lists::Place;
 use super::locks::{Held, Lock};
-use super::recover::{Now, Verdict, given_role, item_of, must_stay, verdict};
+use super::recover::{Now, Verdict, given_role, item_of, verdict};
 use super::run::{Run, Stop};
 use super::steps::created;
 
@@ -199,7 +199,7 @@ impl Run<'_> {
                 }
                 self.put_back_and_close(entry, place, &keep).await
             }
-            Verdict::Person { reason } => self.ask_person(entry, place, reason).await,
+            Verdict::Person { reason, keep } => self.ask_person(entry, place, reason, &keep).await,
         }
     }
 
@@ -246,6 +246,7 @@ impl Run<'_> {
         entry: &Entry,
         place: &Place,
         reason: String,
+        keep: &[u64],
     ) -> Result<RecoveredState, Fault> {
         if matches!(entry.stage, Stage::NeedsPerson { .. }) {
             return Ok(RecoveredState::NeedsPerson(reason));
@@ -257,7 +258,7 @@ impl Run<'_> {
         );
         let full = match &entry.stage {
             Stage::Clearing { full, .. } => Some(full.clone()),
-            _ => must_stay(entry, place.id),
+            _ => Some(keep.to_vec()),
         };
         let reason_kept = reason.clone();
         let stage = Stage::NeedsPerson { reason, full };

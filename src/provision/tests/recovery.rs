@@ -125,6 +125,10 @@ fn an_interrupted_list_is_put_back_where_it_was_cut_short() {
     );
     assert_eq!(judge(&writing(None), &[11, 12, 13, 14]), close(Ending::NotMade));
     assert_eq!(judge(&writing(None), &[11, 13, 14]), close(Ending::Made));
+    assert!(
+        matches!(judge(&writing(None), &[13]), Verdict::Person { .. }),
+        "cut, and edited since"
+    );
     for (end, left) in [(None, &[13, 14][..]), (Some("accepted"), &[11])] {
         let Verdict::Close { ending, findings } = judge(&writing(end), left) else {
             panic!()
@@ -159,7 +163,7 @@ proptest! {
         match judge(&clearing(steps), &now) {
             Verdict::Close { .. } => prop_assert!(whole),
             Verdict::PutBack { keep } => prop_assert_eq!(keep, vec![11, 13, 14]),
-            Verdict::Person { .. } => prop_assert!(!whole),
+            Verdict::Person { keep, .. } => prop_assert!(!whole && keep == [11, 13, 14]),
         }
     }
 }
