@@ -465,10 +465,12 @@ pub struct CallFailure {
 }
 
 /// A write that Coupa accepted. That proves nothing but that it was understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Accepted {
     /// Number of the account that [`Call::Create`] made, if the answer tells it.
     pub created: Option<UserId>,
+    /// What the answer to [`Call::PutList`] shows in that list, if it shows it. A hint how long to wait for a reading, never a proof.
+    pub list: Option<Vec<u64>>,
 }
 
 /// What accounts are looked up by; exact, letter case aside.

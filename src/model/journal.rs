@@ -159,8 +159,8 @@ pub struct Closing {
     pub user: Option<UserId>,
     /// What the element holds now.
     pub after: Held,
-    /// Between the last read before a clear and the clear's answer, in milliseconds: an edit by somebody else in that time may be
-    /// lost, since Coupa has no conditional write.
+    /// Between the last read before a list was written whole, or cleared, and the answer to that, in milliseconds: an edit of the list by
+    /// somebody else in that time may be lost, since Coupa has no conditional write. Of several the longest.
     pub window_ms: Option<u64>,
     /// For how long the list was empty through us, in milliseconds.
     pub empty_ms: Option<u64>,

@@ -6,14 +6,15 @@
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::model::change::{
-    AccountDraft, AccountKey, Activity, Call, Change, Effect, OnInactive, Order, Outcome,
+    AccountDraft, AccountKey, Activity, AuthenticationMethod, Call, Change, Effect, OnInactive, Order,
+    Outcome,
 };
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::id::UserId;
 use crate::model::journal::{Ending, Held};
 use crate::model::tenant::User;
 
-use super::decide::{finding, login_digest, subject, unchanged};
+use super::decide::{finding, login_digest, subject, unchanged, waits_for};
 use super::engine::Engine;
 use super::finish::already;
 use super::fresh::{Seen, Ways};
@@ -64,7 +65,7 @@ impl Engine {
         match open.iter().find(|entry| entry.intent.subject == subject) {
             Some(entry) => {
                 self.wake.notify_one();
-                Err(super::decide::waits_for(entry.id))
+                Err(waits_for(entry.id))
             }
             None => Ok(()),
         }
@@ -259,7 +260,7 @@ fn elements(draft: &AccountDraft, user: &User) -> Elements {
             .as_deref()
             .is_none_or(|asked| Some(lower(asked)) == shown.map(lower))
     };
-    let method = draft.authentication_method.map(|method| method.name());
+    let method = draft.authentication_method.map(AuthenticationMethod::name);
     let compared = [
         ("login", alike(&draft.login, Some(&user.login))),
         ("email", alike(&draft.email, user.email.as_deref())),

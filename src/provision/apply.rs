@@ -15,9 +15,18 @@ use super::decide::{as_wanted, finding, held, is_of, listed, subject, unchanged,
 use super::engine::Engine;
 use super::finish::already;
 use super::fresh::{Seen, Ways};
-use super::lists::Place;
+use super::guard::Cleared;
+use super::lists::{Place, moving};
 use super::locks::Lock;
 use super::run::{Run, Stop};
+
+/// What a fresh read says about a change.
+enum Ready {
+    /// There is nothing to do.
+    Already(Seen),
+    /// It may be made, by what was read last.
+    Go(Seen, Cleared),
+}
 
 impl Engine {
     pub(super) async fn apply(&self, order: &Order, change: &Change) -> Result<Outcome, Fault> {
@@ -40,16 +49,46 @@ impl Engine {
             return Ok(answer);
         }
         self.nothing_open(user).await?;
-        let seen = self.look_for(change, user).await?;
         let subject = subject(change);
-        let before = element(&subject, &seen);
-        if is_already(change, &subject, &seen) {
-            return Ok(already(seen, Effect::AlreadySo, before));
+        match self.ready(change, user, &subject).await? {
+            Ready::Already(seen) => {
+                let before = element(&subject, &seen);
+                Ok(already(seen, Effect::AlreadySo, before))
+            }
+            Ready::Go(seen, _cleared) => {
+                let before = element(&subject, &seen);
+                let mut run = Run::open(self, order, subject, Some(user), before).await?;
+                let result = run.write(change, seen).await;
+                run.finish(result, Effect::Made).await
+            }
         }
-        let _cleared = self.clear(change, &seen).await?;
-        let mut run = Run::open(self, order, subject, Some(user), before).await?;
-        let result = run.write(change, seen).await;
-        run.finish(result, Effect::Made).await
+    }
+
+    /// Reads and judges; where a list is to be written whole, until it has not moved while the policy was asked.
+    async fn ready(&self, change: &Change, user: UserId, subject: &Subject) -> Result<Ready, Fault> {
+        let mut seen = self.look_for(change, user).await?;
+        let Some(list) = subject.list() else {
+            return self.judged(change, subject, seen).await;
+        };
+        for _ in 0..=self.config.restarts {
+            let (before, cleared) = match self.judged(change, subject, seen).await? {
+                Ready::Go(seen, cleared) => (seen, cleared),
+                already @ Ready::Already(_) => return Ok(already),
+            };
+            seen = self.look_at_list(user, list).await?;
+            if !seen.moved_since(&before, list) {
+                return Ok(Ready::Go(seen, cleared));
+            }
+        }
+        Err(moving(user, list))
+    }
+
+    async fn judged(&self, change: &Change, subject: &Subject, seen: Seen) -> Result<Ready, Fault> {
+        if is_already(change, subject, &seen) {
+            return Ok(Ready::Already(seen));
+        }
+        let cleared = self.clear(change, &seen).await?;
+        Ok(Ready::Go(seen, cleared))
     }
 
     /// Changes of an account wait for the end of an earlier one.

@@ -75,7 +75,7 @@ impl Run<'_> {
         let sent = Instant::now();
         let reply = self.send(&call).await?;
         if !matches!(reply, Reply::Refused(_)) {
-            self.gap.window = Some(seen.began.elapsed());
+            self.gap.open_window(seen);
             self.gap.since = Some(sent);
         }
         Ok(reply)

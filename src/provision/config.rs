@@ -21,6 +21,8 @@ pub struct ProvisionConfig {
     pub try_for: Duration,
     /// How long Coupa may take to show what it accepted. Default: 10 seconds.
     pub show_within: Duration,
+    /// How often the account is read, at least, before it is believed that Coupa does not show what it accepted. Default: 4.
+    pub least_looks: u32,
     /// The first pause between two reads or two attempts; each next one is twice as long. Default: 200 ms.
     pub first_pause: Duration,
     /// The longest pause between two reads or two attempts. Default: 3 seconds.
@@ -45,6 +47,7 @@ impl Default for ProvisionConfig {
             restore_for: Duration::from_secs(90),
             try_for: Duration::from_mins(2),
             show_within: Duration::from_secs(10),
+            least_looks: 4,
             first_pause: Duration::from_millis(200),
             longest_pause: Duration::from_secs(3),
             settle: Duration::from_secs(15),

@@ -2,6 +2,8 @@
 //!
 //! Invariant: pure. Lists of ids are ascending and free of duplicates.
 
+use std::fmt::Write as _;
+
 use sha2::{Digest, Sha256};
 
 use crate::model::access::{Access, Item, LicenseCatalog};
@@ -73,10 +75,11 @@ pub(super) fn subject(change: &Change) -> Subject {
 /// By what a login is known where logins may not be written.
 pub(super) fn login_digest(draft: &AccountDraft) -> String {
     let login = draft.login.as_deref().unwrap_or_default().to_lowercase();
-    Sha256::digest(login)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut digest = String::with_capacity(64);
+    for byte in Sha256::digest(login) {
+        let _ = write!(digest, "{byte:02x}");
+    }
+    digest
 }
 
 /// Whether an entry was made for this change.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::model::change::{Effect, Outcome};
 use crate::model::fault::{Fault, FaultKind};
+use crate::model::id::UserId;
 use crate::model::journal::{Closing, Ending, Held, Stage};
 
 use super::decide::finding;
@@ -58,7 +59,7 @@ impl Run<'_> {
         }
         tracing::info!(
             entry = self.entry.0,
-            user = self.user.map(|user| user.get()),
+            user = self.user.map(UserId::get),
             ending = ending.name(),
             by = self.by.name(),
             writes = self.writes,

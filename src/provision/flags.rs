@@ -87,13 +87,11 @@ impl Run<'_> {
             if wanted(&seen) {
                 return Ok(Some(seen));
             }
-            match unclear {
-                Some(fault) => said.unclear(self, fault).await?,
-                None => {
-                    said.accepted();
-                    return Ok(None);
-                }
-            }
+            let Some(fault) = unclear else {
+                said.accepted();
+                return Ok(None);
+            };
+            said.unclear(self, fault).await?;
         }
         Ok(None)
     }

@@ -95,9 +95,9 @@ impl Seen {
         }
     }
 
-    /// Whether somebody has changed the account since `last` was read.
-    pub(super) fn moved_since(&self, last: &Self, list: ListKind) -> bool {
-        self.ids(list) != last.ids(list) || self.user.updated_at != last.user.updated_at
+    /// Whether somebody has changed the account since `before` was read.
+    pub(super) fn moved_since(&self, before: &Self, list: ListKind) -> bool {
+        self.ids(list) != before.ids(list) || self.user.updated_at != before.user.updated_at
     }
 
     /// Whether every way of reading showed the same list; if not, one of them may be older than the last write.
@@ -122,13 +122,12 @@ impl Engine {
     /// Reads through the current probe; once more through a new one if Coupa's answer does not fit it.
     pub(super) async fn look(&self, user: UserId, ways: Ways) -> Result<Seen, Fault> {
         let probe = self.probes.get().await?;
-        let seen = read(&probe, user, ways).await;
-        match seen {
+        match read(&probe, user, ways).await {
             Err(fault) if *fault.kind() == FaultKind::Corrupt => {
                 self.probes.forget(&probe).await;
                 read(&self.probes.get().await?, user, ways).await
             }
-            seen => seen,
+            read => read,
         }
     }
 

@@ -3,6 +3,8 @@
 //! Invariant: whether another administrator is left is asked, and acted upon, by one change at a time; an account that a change of
 //! unknown end may still take it from does not count.
 
+use std::fmt;
+
 use crate::model::access::{Item, LicenseWrite};
 use crate::model::change::{Activity, Change};
 use crate::model::class::{SupplierRoles, classify};
@@ -47,11 +49,11 @@ impl Engine {
             Change::Grant { item, .. } => match item {
                 Item::Role(id) => match reader.role(*id).await? {
                     Some(_) => Ok(true),
-                    None => Err(unknown(format!("role {id}"))),
+                    None => Err(unknown(format_args!("role {id}"))),
                 },
                 Item::Group(id) => match reader.group(*id).await? {
                     Some(group) => Ok(group.active),
-                    None => Err(unknown(format!("group {id}"))),
+                    None => Err(unknown(format_args!("group {id}"))),
                 },
                 Item::License(name) => writable(seen, name),
             },
@@ -104,9 +106,10 @@ impl Engine {
             return not_concerned;
         }
         let lock = self.locks.hold(Lock::Administrators).await;
-        let left = match self.another_administrator(&omnipotent, seen).await? {
-            true => Administrators::Others,
-            false => Administrators::Last,
+        let left = if self.another_administrator(&omnipotent, seen).await? {
+            Administrators::Others
+        } else {
+            Administrators::Last
         };
         Ok((Some(lock), left))
     }
@@ -215,10 +218,10 @@ fn writable(seen: &Seen, name: &LicenseName) -> Result<bool, Fault> {
             FaultKind::Refused,
             format!("license {name} is not grantable: Coupa's API only shows it"),
         )),
-        None => Err(unknown(format!("license {name}"))),
+        None => Err(unknown(format_args!("license {name}"))),
     }
 }
 
-fn unknown(what: String) -> Fault {
+fn unknown(what: impl fmt::Display) -> Fault {
     Fault::new(FaultKind::NotFound, format!("Coupa has no {what}"))
 }

@@ -63,7 +63,7 @@ impl Run<'_> {
         for _ in 0..self.engine.config.attempts {
             let held = seen.ids(place.list);
             let put = union(&held, &[place.id]);
-            match self.send(&place.put(put.clone())).await? {
+            match self.put_whole(place, &put, &seen).await? {
                 Reply::Refused(fault) => said.refused(self, fault).await?,
                 Reply::Accepted(_) => {
                     let now = self.shown(Ways::Both, |seen| place.is_in(seen)).await;
@@ -111,7 +111,7 @@ impl Run<'_> {
                 Taken::Moved(now) => seen = now,
             }
         }
-        Err(Stop::not_made(moving(place)))
+        Err(Stop::not_made(moving(place.user, place.list)))
     }
 
     /// Sends everything held but the item. A list is cleared only after Coupa has accepted the very ids that have to be put back.
@@ -124,10 +124,17 @@ impl Run<'_> {
                 self.may_empty(place)?;
                 return Ok(Reduced::StillThere(keep, seen));
             }
-            match self.send(&place.put(keep.clone())).await? {
+            match self.put_whole(place, &keep, &seen).await? {
                 Reply::Refused(fault) => said.refused(self, fault).await?,
-                Reply::Accepted(_) => {
-                    let now = self.shown(Ways::Both, |seen| !place.is_in(seen)).await;
+                Reply::Accepted(answer) => {
+                    let gone = |seen: &Seen| !place.is_in(seen);
+                    // Where the answer itself still shows the item, Coupa adds to lists.
+                    let adds = answer.list.is_some_and(|list| list.contains(&place.id));
+                    let now = if adds {
+                        self.shown_soon(Ways::Both, gone).await
+                    } else {
+                        self.shown(Ways::Both, gone).await
+                    };
                     let now = now.map_err(Stop::unproved)?;
                     if place.is_in(&now) {
                         return Ok(Reduced::StillThere(keep, now));
@@ -152,6 +159,15 @@ impl Run<'_> {
             }
         }
         Err(said.stop(self))
+    }
+
+    /// Sends a list. Where Coupa replaces lists, what somebody else has added since it was read is lost: that time is on record.
+    async fn put_whole(&mut self, place: &Place, ids: &[u64], read: &Seen) -> Result<Reply, Stop> {
+        let reply = self.send(&place.put(ids.to_vec())).await?;
+        if !matches!(reply, Reply::Refused(_)) {
+            self.gap.open_window(read);
+        }
+        Ok(reply)
     }
 
     /// A list was sent and the answer was lost: it may have been taken over whole, in part, or not at all, at once or later.
@@ -305,8 +321,8 @@ impl Said {
     }
 }
 
-fn moving(place: &Place) -> Fault {
-    let (user, list) = (place.user, place.list.name());
+pub(super) fn moving(user: UserId, list: ListKind) -> Fault {
+    let list = list.name();
     Fault::new(
         FaultKind::Conflict,
         format!("somebody else keeps changing user {user}; its {list} were left as they are"),

@@ -44,7 +44,8 @@ impl Waits {
         (wait <= self.end.saturating_duration_since(now)).then_some(wait)
     }
 
-    fn grow(&mut self) -> Duration {
+    /// The next wait, whatever the end.
+    pub(super) fn grow(&mut self) -> Duration {
         let wait = self.next;
         self.next = wait.saturating_mul(2).min(self.longest);
         wait

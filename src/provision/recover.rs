@@ -17,7 +17,11 @@ pub(super) enum Verdict {
     /// These belong in the list, whatever it shows now: what is shown may be older than our last write.
     PutBack { keep: Vec<u64> },
     /// Somebody else has changed the list in a way that our steps do not explain.
-    Person { reason: String },
+    Person {
+        reason: String,
+        /// What has to be in the list as far as we know.
+        keep: Vec<u64>,
+    },
 }
 
 /// What the list of an entry shows, and what Coupa may put there by itself.
@@ -38,7 +42,7 @@ pub(super) fn item_of(entry: &Entry) -> Option<(ListKind, u64, bool)> {
     listed(item).ok().map(|(list, id)| (list, id, taken))
 }
 
-/// The role that Coupa gives to an account without roles (PingFederate's page on its Coupa provisioner).
+/// The role that Coupa gives to an account without roles (`PingFederate`'s page on its Coupa provisioner).
 pub(super) fn given_role(roles: &[Role]) -> Option<u64> {
     roles
         .iter()
@@ -51,6 +55,7 @@ pub(super) fn verdict(entry: &Entry, now: Now<'_>) -> Verdict {
     let Some((_, id, taken)) = item_of(entry) else {
         return Verdict::Person {
             reason: "the entry is about no list".to_owned(),
+            keep: Vec::new(),
         };
     };
     let steps: Vec<Sent> = entry.steps.iter().map(Sent::read).collect();
@@ -62,7 +67,7 @@ pub(super) fn verdict(entry: &Entry, now: Now<'_>) -> Verdict {
 }
 
 /// What the list has to hold, if it may have been emptied or cut short by us.
-pub(super) fn must_stay(entry: &Entry, id: u64) -> Option<Vec<u64>> {
+fn must_stay(entry: &Entry, id: u64) -> Option<Vec<u64>> {
     match &entry.stage {
         Stage::Clearing { full, .. } | Stage::NeedsPerson { full: Some(full), .. } => Some(less(full, &[id])),
         Stage::Writing | Stage::NeedsPerson { full: None, .. } | Stage::Closed(_) => None,
@@ -85,11 +90,17 @@ fn after_writes(steps: &[Sent], id: u64, taken: bool, now: Now<'_>) -> Verdict {
         Deed::Put(_) | Deed::Clear | Deed::Other => None,
     });
     let missing = put.map_or_else(Vec::new, |(put, _)| less(&less(put, &[id]), now.ids));
-    match put {
-        Some((put, Answer::Unclear)) if !missing.is_empty() && cut_short(put, now.ids) => Verdict::PutBack {
-            keep: less(put, &[id]),
-        },
-        _ => ended(id, taken, now, vanished(&missing)),
+    let Some((put, Answer::Unclear)) = put.filter(|_| !missing.is_empty()) else {
+        return ended(id, taken, now, vanished(&missing));
+    };
+    let keep = less(put, &[id]);
+    if cut_short(put, now.ids) {
+        Verdict::PutBack { keep }
+    } else if put.last().is_some_and(|last| within(&[*last], now.ids)) {
+        // Its end is there: it was not cut.
+        ended(id, taken, now, vanished(&missing))
+    } else {
+        person(keep, &missing, now)
     }
 }
 
@@ -101,12 +112,16 @@ fn after_clear(steps: &[Sent], keep: &[u64], id: u64, taken: bool, now: Now<'_>)
     if missing.is_empty() || explained(keep, steps, now) {
         return Verdict::PutBack { keep: keep.to_vec() };
     }
+    person(keep.to_vec(), &missing, now)
+}
+
+fn person(keep: Vec<u64>, missing: &[u64], now: Now<'_>) -> Verdict {
+    let (now, missing) = (shown(now.ids), shown(missing));
     Verdict::Person {
         reason: format!(
-            "the list shows {}, which an interrupted change does not leave; {} are missing",
-            shown(now.ids),
-            shown(&missing)
+            "{missing} are missing, and an interrupted change alone does not leave what is there: {now}"
         ),
+        keep,
     }
 }
 
@@ -116,13 +131,7 @@ fn looked_at(keep: &[u64], id: u64, taken: bool, now: Now<'_>) -> Verdict {
     if missing.is_empty() {
         return ended(id, taken, now, Vec::new());
     }
-    Verdict::Person {
-        reason: format!(
-            "the list shows {}; {} are missing",
-            shown(now.ids),
-            shown(&missing)
-        ),
-    }
+    person(keep.to_vec(), &missing, now)
 }
 
 /// Whether Coupa has accepted the whole list after everything that could have taken from it, and nothing can take effect any more.

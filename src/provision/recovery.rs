@@ -8,15 +8,17 @@ use std::sync::Arc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::model::change::ListKind;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::journal::{ClosedBy, Ending, Entry, EntryId, Stage, Subject};
 
-use super::decide::{as_wanted, finding};
+use super::accounts::settled;
+use super::decide::{as_wanted, finding, less};
 use super::engine::Engine;
 use super::fresh::{Seen, Ways};
 use super::lists::Place;
 use super::locks::{Held, Lock};
-use super::recover::{Now, Verdict, given_role, item_of, must_stay, verdict};
+use super::recover::{Now, Verdict, given_role, item_of, verdict};
 use super::run::{Run, Stop};
 use super::steps::created;
 
@@ -197,7 +199,7 @@ impl Run<'_> {
                 }
                 self.put_back_and_close(entry, place, &keep).await
             }
-            Verdict::Person { reason } => self.ask_person(entry, place, reason).await,
+            Verdict::Person { reason, keep } => self.ask_person(entry, place, reason, &keep).await,
         }
     }
 
@@ -205,8 +207,7 @@ impl Run<'_> {
     async fn judge(&mut self, entry: &Entry, place: &Place) -> Result<Verdict, Fault> {
         let judge = |seen: &Seen| {
             let ids = seen.ids(place.list);
-            let given =
-                given_role(&seen.probe.roles).filter(|_| place.list == crate::model::change::ListKind::Roles);
+            let given = given_role(&seen.probe.roles).filter(|_| place.list == ListKind::Roles);
             verdict(entry, Now { ids: &ids, given })
         };
         let clear = |seen: &Seen| match judge(seen) {
@@ -225,7 +226,7 @@ impl Run<'_> {
         full: &[u64],
     ) -> Result<RecoveredState, Fault> {
         let taken = matches!(entry.intent.subject, Subject::Revoke(_));
-        let keep = super::decide::less(full, &[place.id]);
+        let keep = less(full, &[place.id]);
         match self.restore(place, keep, taken.then_some(place.id)).await {
             Ok(_) => {}
             Err(Stop::Ended(_, fault) | Stop::Open(fault)) => return Ok(RecoveredState::StillOpen(fault)),
@@ -245,6 +246,7 @@ impl Run<'_> {
         entry: &Entry,
         place: &Place,
         reason: String,
+        keep: &[u64],
     ) -> Result<RecoveredState, Fault> {
         if matches!(entry.stage, Stage::NeedsPerson { .. }) {
             return Ok(RecoveredState::NeedsPerson(reason));
@@ -256,7 +258,7 @@ impl Run<'_> {
         );
         let full = match &entry.stage {
             Stage::Clearing { full, .. } => Some(full.clone()),
-            _ => must_stay(entry, place.id),
+            _ => Some(keep.to_vec()),
         };
         let reason_kept = reason.clone();
         let stage = Stage::NeedsPerson { reason, full };
@@ -290,7 +292,7 @@ impl Run<'_> {
 
     /// Only the digest of the login is known: whoever asks again looks the login up first.
     async fn recover_unmade(&mut self, entry: &Entry) -> Result<RecoveredState, Fault> {
-        super::accounts::settled(self).await;
+        settled(self).await;
         if self.unclear.is_some() && !entry.steps.is_empty() {
             self.findings.push(finding(
                 "the account may have been made: a repeated request looks its login up first",

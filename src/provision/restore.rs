@@ -152,7 +152,7 @@ impl Run<'_> {
         }
         match refusal {
             Some(fault) => Reply::Refused(fault),
-            None if within(&state.keep, &grown) => Reply::Accepted(Accepted { created: None }),
+            None if within(&state.keep, &grown) => Reply::Accepted(Accepted::default()),
             None => Reply::Refused(Fault::unavailable("no write is left to put the list back")),
         }
     }
@@ -183,17 +183,13 @@ impl Run<'_> {
     /// A pause before the next attempt, or the loud end.
     async fn rest(&mut self, state: &mut Restoring<'_>, fault: Option<&Fault>) -> Result<(), Stop> {
         let wait = state.waits.try_again(fault, Instant::now());
-        match wait.filter(|_| state.writes_left > 0) {
-            Some(wait) => {
-                sleep(wait).await;
-                self.glance(state).await;
-                Ok(())
-            }
-            None => {
-                self.glance(state).await;
-                Err(self.damage(state, fault))
-            }
-        }
+        let Some(wait) = wait.filter(|_| state.writes_left > 0) else {
+            self.glance(state).await;
+            return Err(self.damage(state, fault));
+        };
+        sleep(wait).await;
+        self.glance(state).await;
+        Ok(())
     }
 
     /// The list holds what it has to, through a write of ours.

@@ -52,10 +52,17 @@ impl Stop {
 pub(super) struct Gap {
     /// When the clear was sent that has not been made good yet.
     pub(super) since: Option<Instant>,
-    /// Between the last read before a clear and its answer.
+    /// Between the last read before a list was written whole, or cleared, and its answer; of several the longest.
     pub(super) window: Option<Duration>,
     /// Between a clear and the answer to the list put back.
     pub(super) empty: Option<Duration>,
+}
+
+impl Gap {
+    /// What was read as `seen` was acted upon just now.
+    pub(super) fn open_window(&mut self, seen: &Seen) {
+        self.window = self.window.max(Some(seen.began.elapsed()));
+    }
 }
 
 pub(super) struct Run<'a> {
@@ -199,6 +206,16 @@ impl<'a> Run<'a> {
             .await
     }
 
+    /// Reads the user a few times only, unless a write whose answer was lost may still take effect: for what is expected not to come.
+    pub(super) async fn shown_soon(
+        &mut self,
+        ways: Ways,
+        wanted: impl Fn(&Seen) -> bool + Send + Sync,
+    ) -> Result<Seen, Fault> {
+        let end = self.settled_at().unwrap_or_else(Instant::now);
+        self.look_until(ways, end, wanted).await
+    }
+
     /// Reads the user until it is as wanted or the end is reached, where it is read a last time.
     pub(super) async fn look_until(
         &mut self,
@@ -207,13 +224,17 @@ impl<'a> Run<'a> {
         wanted: impl Fn(&Seen) -> bool + Send + Sync,
     ) -> Result<Seen, Fault> {
         let mut waits = Waits::until(end, &self.engine.config);
+        let mut looks = 0;
         loop {
             let seen = self.look(ways).await;
             if seen.as_ref().is_ok_and(&wanted) {
                 return seen;
             }
+            looks += u32::from(seen.is_ok());
             match waits.look_again(Instant::now()) {
                 Some(wait) => sleep(wait).await,
+                // A read that hung has used up the time and tells nothing about what Coupa shows.
+                None if seen.is_ok() && looks < self.engine.config.least_looks => sleep(waits.grow()).await,
                 None => return seen,
             }
         }

@@ -128,7 +128,7 @@ mod sending {
             let PlannedRequest {
                 method, path, body, ..
             } = coupa.request(&call);
-            assert_eq!(coupa.send(&call).await.unwrap(), Accepted { created: None });
+            assert_eq!(coupa.send(&call).await.unwrap(), Accepted::default());
             let sent = to_api(&server).await;
             assert_eq!(sent.len(), 1, "{call:?}");
             assert_eq!(sent[0].method.as_str(), method);

@@ -43,6 +43,12 @@ pub(crate) fn number_in(body: &[u8]) -> Result<Option<u64>, Trouble> {
     Ok(object.ok().map(|object| object.id()))
 }
 
+/// A nested list of the user in the answer to a write, where the answer shows it.
+pub(crate) fn list_in(body: &[u8], list: List) -> Option<Vec<u64>> {
+    let user = decode::<UserRow>(body, str::to_owned).ok()?;
+    user.list(list).map(<[u64]>::to_vec)
+}
+
 /// Decodes a GraphQL answer: the value of its one root field. `asked` are the field names the query used.
 pub(crate) fn graphql<T: DeserializeOwned>(
     body: &[u8],

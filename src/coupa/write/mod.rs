@@ -11,7 +11,7 @@ mod request;
 use async_trait::async_trait;
 
 use crate::model::change::{
-    Accepted, AccountKey, Call, CallFailure, MembershipId, PlannedRequest, WriteCalls,
+    Accepted, AccountKey, Call, CallFailure, ListKind, MembershipId, PlannedRequest, WriteCalls,
 };
 use crate::model::fault::Fault;
 use crate::model::id::{GroupId, UserId};
@@ -71,14 +71,22 @@ impl WriteCalls for Coupa {
 /// What a success amounts to. A page of a proxy, or half an answer, is no word of Coupa's.
 fn accepted(call: &Call, body: &[u8]) -> Result<Accepted, CallFailure> {
     let number = wire::number_in(body).map_err(|trouble| refusal::call_failure(call, &trouble, &[]))?;
-    let created = match call {
-        Call::Create(_) => number.and_then(UserId::new),
-        Call::PutList { .. }
-        | Call::ClearList { .. }
+    let mut accepted = Accepted::default();
+    match call {
+        Call::Create(_) => accepted.created = number.and_then(UserId::new),
+        Call::PutList { list, .. } => accepted.list = wire::list_in(body, element(*list)),
+        Call::ClearList { .. }
         | Call::DeleteMembership(_)
         | Call::SetLicense { .. }
         | Call::SetActive { .. }
-        | Call::Update { .. } => None,
-    };
-    Ok(Accepted { created })
+        | Call::Update { .. } => {}
+    }
+    Ok(accepted)
+}
+
+const fn element(list: ListKind) -> wire::List {
+    match list {
+        ListKind::Roles => wire::List::Roles,
+        ListKind::Groups => wire::List::Groups,
+    }
 }

@@ -3,9 +3,12 @@
 
 mod accounts;
 mod cases;
+pub(crate) mod disk;
 mod matrix;
 mod model;
 mod recovery;
+pub(crate) mod tenant;
+pub(crate) mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
