@@ -27,8 +27,8 @@ fn with(sandbox: &Running, folder: &TempDir, arguments: &[&str]) -> Command {
 async fn granted(sandbox: &Running, folder: &TempDir, grant: &str) -> bool {
     succeeds(with(sandbox, folder, &[]), "sync").await;
     let file = C1z::open(&folder.path().join("sync.c1z"));
-    let run = file.latest();
-    file.rows().contains_key(&(run, grant.to_owned()))
+    file.rows()
+        .contains_key(&("v1_grants".to_owned(), grant.to_owned()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,13 +124,13 @@ async fn wrong_credentials_end_with_their_exit_code() {
         .truth()
         .users
         .into_iter()
-        .find(|user| user.active && user.groups.is_empty())
+        .find(|user| user.active && user.class == baton_coupa::sandbox::TruthClass::Internal)
         .unwrap();
     let group = sandbox
         .truth()
         .groups
         .into_iter()
-        .find(|group| group.active)
+        .find(|group| group.active && !user.groups.contains(&group.id))
         .unwrap();
     let (entitlement, principal) = (format!("group:{}:member", group.id), user.id.to_string());
     let giving = [
