@@ -218,7 +218,14 @@ impl Run<'_> {
         let said = Said::default();
         for _ in 0..self.engine.config.attempts {
             match self.delete_rows(place, group).await? {
-                Rows::Absent => return self.take(place, seen).await,
+                Rows::Absent => {
+                    // Asking for the rows took time; a list is written as it was read last.
+                    let seen = self.look_again(place, &said).await?;
+                    if !place.is_in(&seen) {
+                        return Ok(seen);
+                    }
+                    return self.take(place, seen).await;
+                }
                 Rows::Later(fault) => self.pause(&fault).await?,
                 Rows::Sent { unclear } => {
                     let expected = place.others(&seen);

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::model::change::Accepted;
 use crate::model::fault::{Fault, FaultKind};
 
-use super::decide::{less, shown, union, within};
+use super::decide::{finding, less, shown, union, within};
 use super::fresh::{Seen, Ways};
 use super::lists::Place;
 use super::patience::Waits;
@@ -115,6 +115,7 @@ impl Run<'_> {
                         self.glance(&mut state).await;
                         continue;
                     }
+                    self.tell_missing(&state);
                 }
                 Reply::Refused(refusal) if !refusal.is_transient() => {
                     state.turn(refusal.clone());
@@ -165,6 +166,20 @@ impl Run<'_> {
         let seen = self.look_until(Ways::One, end, whole).await.ok()?;
         state.saw(&seen, &self.ever);
         whole(&seen).then_some(seen)
+    }
+
+    /// Coupa may have taken the list over in part, or somebody took items again: nobody can tell, and what is missing goes back.
+    fn tell_missing(&mut self, state: &Restoring<'_>) {
+        let Some(missing) = state.missing.as_deref().filter(|missing| !missing.is_empty()) else {
+            return;
+        };
+        let (name, missing) = (state.place.list.name(), shown(missing));
+        let text = format!(
+            "{name} {missing} were missing after they had been put back, and were put back again; whoever took them meanwhile has to do so once more"
+        );
+        if self.findings.iter().all(|known| known.text != text) {
+            self.findings.push(finding(text));
+        }
     }
 
     /// What others have added is put back too. A reading that fails stops nothing.
