@@ -10,9 +10,10 @@ use baton_coupa::sandbox::{
     ListWrite, Matching, MembershipDelete, PausePoint, PerList, Readings, Running, SandboxConfig, TruthUser,
 };
 use baton_coupa::state::State;
+use futures::{StreamExt as _, stream};
 use tempfile::TempDir;
 
-use super::house::{LICENSE, group, holds, license, restore, role, same_access, with};
+use super::house::{LICENSE, group, holds, license, role, same_access, with};
 use crate::support::program::{output, program_for, stderr};
 use crate::support::tenant;
 
@@ -167,6 +168,11 @@ impl Scene {
         (holds(&user, &item) != held).then_some(Deed { user, item, held })
     }
 
+    fn some_deed(&self, kind: Kind) -> Deed {
+        let people = self.people().into_iter();
+        people.filter_map(|user| self.deed(kind, user)).next().unwrap()
+    }
+
     /// What must hold after a kill, whenever it came.
     async fn settle(&self, deed: &Deed, case: &str) {
         let recover = ["journal", "recover"].map(str::to_owned);
@@ -206,45 +212,67 @@ const KINDS: [Kind; 6] = [
     Kind::RevokeLicense,
 ];
 
-/// Kills the program before and after each request that concerns the user.
+/// Kills the program before and after requests of a change, each case in a scene of its own. Writes are met on both sides, and the read
+/// before them; with `BATON_TEST_LONG` every request that concerns the user is.
 async fn at_every_request(readings: Readings, kind: Kind) {
-    let scene = Scene::with(readings).await;
-    let deed = scene
-        .people()
-        .into_iter()
-        .find_map(|user| scene.deed(kind, user))
-        .unwrap();
+    let scene = Scene::with(readings.clone()).await;
+    let deed = scene.some_deed(kind);
     scene.sandbox.clear_log();
     scene.succeeds(&deed.arguments()).await;
     let log = scene.sandbox.log();
-    let begin = log
-        .iter()
-        .position(|entry| entry.path == format!("/api/users/{}", deed.user.id))
-        .unwrap();
-    for nth in begin + 1..=log.len() {
-        for after in [false, true] {
-            restore(&scene.sandbox, &deed.user);
-            let case = format!(
-                "{kind:?}, {:?}, killed at request {nth} of {}, after its effect: {after}",
-                scene.readings.list_write,
-                log.len()
-            );
-            let on = Matching {
-                nth: nth as u64,
-                ..Matching::default()
-            };
-            scene.sandbox.pause(if after {
-                PausePoint::After(on)
-            } else {
-                PausePoint::Before(on)
-            });
-            let mut child = scene.spawn(&deed.arguments());
-            scene.sandbox.held().await;
-            child.kill().unwrap();
-            child.wait().unwrap();
-            scene.sandbox.released().await;
-            scene.settle(&deed, &case).await;
-        }
+    let path = format!("/api/users/{}", deed.user.id);
+    let begin = log.iter().position(|entry| entry.path == path).unwrap();
+    let all = std::env::var_os("BATON_TEST_LONG").is_some();
+    let chosen =
+        |n: &usize| all || log[*n].write.is_some() || log.get(n + 1).is_some_and(|next| next.write.is_some());
+    let points: Vec<(usize, bool)> = (begin..log.len())
+        .filter(chosen)
+        .flat_map(|n| [(n + 1, false), (n + 1, true)])
+        .filter(|(nth, after)| all || !after || log[nth - 1].write.is_some())
+        .collect();
+    assert!(points.len() >= 3, "{points:?}");
+    let cases = points
+        .into_iter()
+        .map(|(nth, after)| one_kill(readings.clone(), kind, nth, after));
+    stream::iter(cases)
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<()>>()
+        .await;
+}
+
+/// Cases mostly wait for what was sent to settle.
+const AT_ONCE: usize = 8;
+
+async fn one_kill(readings: Readings, kind: Kind, nth: usize, after: bool) {
+    let scene = Scene::with(readings).await;
+    let deed = scene.some_deed(kind);
+    let case = format!(
+        "{kind:?}, {:?}, killed at request {nth}, after its effect: {after}",
+        scene.readings.list_write
+    );
+    let on = Matching {
+        nth: nth as u64,
+        ..Matching::default()
+    };
+    scene.sandbox.pause(if after {
+        PausePoint::After(on)
+    } else {
+        PausePoint::Before(on)
+    });
+    let mut child = scene.spawn(&deed.arguments());
+    tokio::select! {
+        () = scene.sandbox.held() => {}
+        () = ended(&mut child) => panic!("{case}: it has fewer requests"),
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    scene.sandbox.released().await;
+    scene.settle(&deed, &case).await;
+}
+
+async fn ended(child: &mut Child) {
+    while child.try_wait().unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -310,11 +338,19 @@ async fn crash_in_the_revoke_of_a_license() {
     at_every_request(adds(), Kind::RevokeLicense).await;
 }
 
-/// Kill points drawn by lot: `BATON_TEST_KILLS` says how many (500 in the long form), 12 if it is not set.
+/// Kill points drawn by lot: `BATON_TEST_KILLS` says how many (500 in the long form), 12 if it is not set; `BATON_TEST_SEED` draws others.
 #[tokio::test(flavor = "multi_thread")]
 async fn crash_at_moments_drawn_by_lot() {
+    const LANES: usize = 6;
     let kills: usize = std::env::var("BATON_TEST_KILLS").map_or(12, |text| text.parse().unwrap());
     let seed: u64 = std::env::var("BATON_TEST_SEED").map_or(7, |text| text.parse().unwrap());
+    let lanes = (seed..)
+        .take(LANES)
+        .map(|seed| by_lot(seed, kills.div_ceil(LANES)));
+    futures::future::join_all(lanes).await;
+}
+
+async fn by_lot(seed: u64, kills: usize) {
     let mut dice = fastrand::Rng::with_seed(seed);
     let mut left = kills;
     while left > 0 {
@@ -328,7 +364,9 @@ async fn crash_at_moments_drawn_by_lot() {
                 continue;
             };
             left -= 1;
-            let wait = Duration::from_micros(dice.u64(..400_000));
+            // Start-up and single writes, or what clears and sets.
+            let longest = if dice.bool() { 400_000 } else { 2_400_000 };
+            let wait = Duration::from_micros(dice.u64(..longest));
             let case = format!(
                 "seed {seed}, {left} left: {:?} of user {}, killed after {wait:?}",
                 deed.item, deed.user.id
