@@ -119,12 +119,12 @@ async fn fifty_changes_at_once_over_five_users_have_an_order_that_explains_the_e
         let mut balance: BTreeMap<(u64, String), i32> = BTreeMap::new();
         for ((user, item, grant), answer) in orders.iter().zip(answers) {
             let flipped = answer.unwrap_or_else(|status| panic!("{item:?} of {user}: {status:?}"));
-            let step = match (flipped, grant) {
+            let by = match (flipped, grant) {
                 (false, _) => 0,
                 (true, true) => 1,
                 (true, false) => -1,
             };
-            *balance.entry((*user, format!("{item:?}"))).or_default() += step;
+            *balance.entry((*user, format!("{item:?}"))).or_default() += by;
         }
         for (user, item, _) in &orders {
             let before = people.iter().find(|known| known.id == *user).unwrap();

@@ -38,7 +38,7 @@ impl Deed {
             Item::Group(id) => format!("group:{id}:member"),
             Item::License(name) => format!("license:{name}:assigned"),
         };
-        let words = if self.held {
+        if self.held {
             vec![
                 "--grant-entitlement".to_owned(),
                 entitlement,
@@ -52,8 +52,7 @@ impl Deed {
                 "--revoke-grant".to_owned(),
                 format!("{entitlement}:user:{}", self.user.id),
             ]
-        };
-        words
+        }
     }
 
     fn wanted(&self) -> TruthUser {
@@ -169,8 +168,8 @@ impl Scene {
     }
 
     fn some_deed(&self, kind: Kind) -> Deed {
-        let people = self.people().into_iter();
-        people.filter_map(|user| self.deed(kind, user)).next().unwrap()
+        let mut people = self.people().into_iter();
+        people.find_map(|user| self.deed(kind, user)).unwrap()
     }
 
     /// What must hold after a kill, whenever it came.

@@ -25,9 +25,8 @@ fn windows(house: &House) -> Vec<(usize, usize)> {
     for (n, entry) in log.iter().enumerate() {
         match entry.write {
             Some(WriteClass::SetList | WriteClass::Clear) => windows.extend(read.map(|read| (read, n))),
-            Some(_) => {}
             None if entry.kind != RequestKind::Token => read = Some(n),
-            None => {}
+            Some(_) | None => {}
         }
     }
     windows
