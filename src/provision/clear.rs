@@ -21,6 +21,8 @@ use super::run::{Reply, Run, Stop};
 enum Cleared {
     Gone(Seen),
     StillThere(Seen),
+    /// The same, and Coupa may never have seen the request: the form is not to blame.
+    Failed(Seen, Fault),
     /// This tenant does not take that form.
     Rejected(Fault),
     Moved(Seen),
@@ -33,17 +35,36 @@ impl Run<'_> {
         let mut rejected = None;
         let mut accepted = false;
         for form in [EmptyForm::Null, EmptyForm::Brackets] {
-            match self.clear_in(place, form, &last).await? {
+            match self.clear_persistently(place, form, last.clone()).await? {
                 Cleared::Gone(seen) => return Ok(Taken::Gone(seen)),
                 Cleared::Moved(seen) => return Ok(Taken::Moved(seen)),
                 Cleared::Rejected(fault) => rejected = Some(fault),
                 Cleared::StillThere(seen) => (accepted, last) = (true, seen),
+                Cleared::Failed(_, fault) => return Err(Stop::not_made(fault)),
             }
         }
         Err(match rejected {
             Some(fault) if !accepted => Stop::not_made(fault.context("this tenant takes no empty list")),
             _ => Stop::Ended(Ending::Unchanged, unchanged(&self.subject, self.user, self.entry)),
         })
+    }
+
+    /// One form of emptiness, tried again while Coupa may not have seen it.
+    async fn clear_persistently(
+        &mut self,
+        place: &Place,
+        form: EmptyForm,
+        last: Seen,
+    ) -> Result<Cleared, Stop> {
+        let mut outcome = self.clear_in(place, form, &last).await?;
+        for _ in 1..self.engine.config.attempts {
+            let Cleared::Failed(seen, fault) = outcome else {
+                break;
+            };
+            self.pause(&fault).await?;
+            outcome = self.clear_in(place, form, &seen).await?;
+        }
+        Ok(outcome)
     }
 
     async fn clear_in(&mut self, place: &Place, form: EmptyForm, last: &Seen) -> Result<Cleared, Stop> {
@@ -61,7 +82,13 @@ impl Run<'_> {
                 Reply::Refused(fault) if fault.is_transient() => self.pause(&fault).await?,
                 Reply::Refused(fault) if is_about_us(&fault) => return Err(Stop::not_made(fault)),
                 Reply::Refused(fault) => return Ok(Cleared::Rejected(fault)),
-                Reply::Accepted(_) | Reply::Unclear(_) => return self.set_again(place, &seen).await,
+                Reply::Accepted(_) => return self.set_again(place, &seen).await,
+                Reply::Unclear(fault) => {
+                    return Ok(match self.set_again(place, &seen).await? {
+                        Cleared::StillThere(seen) => Cleared::Failed(seen, fault),
+                        other => other,
+                    });
+                }
             }
         }
     }

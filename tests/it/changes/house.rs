@@ -38,6 +38,7 @@ pub fn quick() -> ProvisionConfig {
         longest_pause: Duration::from_millis(20),
         show_within: Duration::from_millis(250),
         settle: Duration::from_millis(60),
+        restore_for: Duration::from_millis(400),
         recovery_pause: (Duration::from_millis(2), Duration::from_millis(20)),
         ..ProvisionConfig::default()
     }

@@ -6,6 +6,7 @@
 mod acceptance;
 mod concurrent;
 mod crash;
+mod damage;
 mod edits;
 mod house;
 mod matrix;
