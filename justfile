@@ -19,13 +19,25 @@ unit:
 it:
     cargo test --test it
 
-# Kill -9 in the middle of a sync, restart, compare with the truth.
+# Kill -9 in the middle of syncs and changes, restart, compare with the truth.
 crash:
     cargo test --test it crash
 
-# The tenant lies: every switchable reading, faults, storms.
+# The long form: every request that concerns the account, and this many moments drawn by lot.
+crash-long kills="500":
+    BATON_TEST_LONG=1 BATON_TEST_KILLS={{kills}} cargo test --test it changes::crash
+
+# The tenant lies: every switchable reading, faults, storms, edits by others.
 hostile:
-    cargo test --test it truth
+    cargo test --test it -- truth changes::readings changes::matrix changes::edits changes::damage
+
+# The long form: every fault on every call of every change.
+hostile-long:
+    BATON_TEST_LONG=1 cargo test --test it changes::matrix
+
+# The engine of changes against an invented tenant: random readings, failures, crashes and edits by others.
+model cases="20000":
+    PROPTEST_CASES={{cases}} cargo test --lib provision::tests::model
 
 # Rewrite the golden files after a reviewed change.
 golden:
