@@ -2,10 +2,11 @@
 
 use std::process::Command;
 
-use baton_coupa::sandbox::{Running, SandboxConfig};
+use baton_coupa::sandbox::{Running, SandboxConfig, TruthUser};
 use tempfile::TempDir;
 
-use super::house::LICENSE;
+use super::cast;
+use super::house::{LICENSE, license};
 use crate::support::program::{output, program_for, stderr};
 use crate::support::reader::C1z;
 use crate::support::tenant;
@@ -39,38 +40,14 @@ async fn sync_grant_twice_sync_revoke_twice_sync() {
     })
     .await;
     let truth = sandbox.truth();
-    let plain = |id: &u64| truth.roles.iter().any(|role| role.id == *id && !role.omnipotent);
-    let user = truth
-        .users
-        .iter()
-        .find(|user| {
-            user.active
-                && !user.roles.is_empty()
-                && user.roles.iter().all(plain)
-                && user.class == baton_coupa::sandbox::TruthClass::Internal
-                && !user.licenses.iter().any(|name| name == LICENSE)
-        })
-        .unwrap();
-    let role = truth
-        .roles
-        .iter()
-        .find(|role| {
-            !role.omnipotent
-                && !role.name.starts_with("CSP")
-                && role.name != "Supplier"
-                && !user.roles.contains(&role.id)
-        })
-        .unwrap();
-    let group = truth
-        .groups
-        .iter()
-        .find(|group| group.active && !user.groups.contains(&group.id))
-        .unwrap();
-    for entitlement in [
-        format!("role:{}:member", role.id),
-        format!("group:{}:member", group.id),
-        format!("license:{LICENSE}:assigned"),
+    let unlicensed = |user: &TruthUser| !user.licenses.iter().any(|name| name == LICENSE);
+    let user = cast::people(&truth).into_iter().find(unlicensed).unwrap();
+    for item in [
+        cast::other_role(&truth, &user).unwrap(),
+        cast::other_group(&truth, &user).unwrap(),
+        license(LICENSE),
     ] {
+        let entitlement = cast::entitlement(&item);
         let folder = TempDir::new().unwrap();
         let (principal, grant) = (user.id.to_string(), format!("{entitlement}:user:{}", user.id));
         let giving = [
@@ -120,19 +97,10 @@ async fn wrong_credentials_end_with_their_exit_code() {
     .await;
     let folder = TempDir::new().unwrap();
     succeeds(with(&sandbox, &folder, &[]), "sync").await;
-    let user = sandbox
-        .truth()
-        .users
-        .into_iter()
-        .find(|user| user.active && user.class == baton_coupa::sandbox::TruthClass::Internal)
-        .unwrap();
-    let group = sandbox
-        .truth()
-        .groups
-        .into_iter()
-        .find(|group| group.active && !user.groups.contains(&group.id))
-        .unwrap();
-    let (entitlement, principal) = (format!("group:{}:member", group.id), user.id.to_string());
+    let truth = sandbox.truth();
+    let user = cast::people(&truth).remove(0);
+    let entitlement = cast::entitlement(&cast::other_group(&truth, &user).unwrap());
+    let principal = user.id.to_string();
     let giving = [
         "--grant-entitlement",
         &entitlement,
@@ -149,14 +117,6 @@ async fn wrong_credentials_end_with_their_exit_code() {
         "{}",
         stderr(&output)
     );
-    assert_eq!(
-        sandbox
-            .truth()
-            .users
-            .into_iter()
-            .find(|known| known.id == user.id)
-            .unwrap()
-            .groups,
-        user.groups
-    );
+    let now = serde_json::to_value(sandbox.truth()).unwrap();
+    assert_eq!(now, serde_json::to_value(truth).unwrap(), "nothing was changed");
 }

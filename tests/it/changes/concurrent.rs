@@ -12,6 +12,7 @@ use baton_coupa::server::{Server, ServerConfig, ServerOptions};
 use futures::future;
 use tokio_util::sync::CancellationToken;
 
+use super::cast;
 use super::house::{House, LICENSE, group, holds, license, role};
 use crate::support::tenant;
 
@@ -106,11 +107,7 @@ async fn fifty_changes_at_once_over_five_users_have_an_order_that_explains_the_e
         assert_eq!(orders.len(), 50);
         let asked = orders.iter().map(|(user, item, grant)| {
             let mut client = GrantManagerServiceClient::new(channel.clone());
-            let entitlement = match item {
-                baton_coupa::model::access::Item::Role(id) => format!("role:{id}:member"),
-                baton_coupa::model::access::Item::Group(id) => format!("group:{id}:member"),
-                baton_coupa::model::access::Item::License(name) => format!("license:{name}:assigned"),
-            };
+            let entitlement = cast::entitlement(item);
             async move { ask(&mut client, *grant, &entitlement, *user).await }
         });
         let answers = future::join_all(asked).await;

@@ -13,6 +13,7 @@ use baton_coupa::state::State;
 use futures::{StreamExt as _, stream};
 use tempfile::TempDir;
 
+use super::cast;
 use super::house::{LICENSE, group, holds, license, role, same_access, with};
 use crate::support::program::{output, program_for, stderr};
 use crate::support::tenant;
@@ -33,11 +34,7 @@ struct Deed {
 
 impl Deed {
     fn arguments(&self) -> Vec<String> {
-        let entitlement = match &self.item {
-            Item::Role(id) => format!("role:{id}:member"),
-            Item::Group(id) => format!("group:{id}:member"),
-            Item::License(name) => format!("license:{name}:assigned"),
-        };
+        let entitlement = cast::entitlement(&self.item);
         if self.held {
             vec![
                 "--grant-entitlement".to_owned(),
@@ -117,54 +114,21 @@ impl Scene {
         state.entries(Which::Open).unwrap().len()
     }
 
-    /// People whom no policy protects and who were in the file with what they hold.
-    fn people(&self) -> Vec<TruthUser> {
-        let truth = self.sandbox.truth();
-        let plain = |id: &u64| truth.roles.iter().any(|role| role.id == *id && !role.omnipotent);
-        let in_use = |id: &u64| truth.groups.iter().any(|group| group.id == *id && group.active);
-        let fit = |user: &TruthUser| {
-            user.active
-                && user.class == baton_coupa::sandbox::TruthClass::Internal
-                && user.roles.len() >= 2
-                && user.roles.iter().all(plain)
-                && !user.groups.is_empty()
-                && user.groups.iter().all(in_use)
-        };
-        truth.users.iter().filter(|user| fit(user)).cloned().collect()
-    }
-
     fn deed(&self, kind: Kind, user: TruthUser) -> Option<Deed> {
         let truth = self.sandbox.truth();
         let (item, held) = match kind {
-            Kind::GrantRole => {
-                let free = |id: u64| !user.roles.contains(&id);
-                let found = truth.roles.iter().find(|role| {
-                    !role.omnipotent
-                        && !role.name.starts_with("CSP")
-                        && role.name != "Supplier"
-                        && free(role.id)
-                });
-                (role(found?.id), true)
-            }
+            Kind::GrantRole => (cast::other_role(&truth, &user)?, true),
             Kind::RevokeRole => (role(user.roles[0]), false),
-            Kind::GrantGroup => {
-                let free = |id: u64| !user.groups.contains(&id);
-                (
-                    group(
-                        truth
-                            .groups
-                            .iter()
-                            .find(|group| group.active && free(group.id))?
-                            .id,
-                    ),
-                    true,
-                )
-            }
+            Kind::GrantGroup => (cast::other_group(&truth, &user)?, true),
             Kind::RevokeGroup => (group(user.groups[0]), false),
             Kind::GrantLicense => (license(LICENSE), true),
             Kind::RevokeLicense => (license("purchasing-user"), false),
         };
         (holds(&user, &item) != held).then_some(Deed { user, item, held })
+    }
+
+    fn people(&self) -> Vec<TruthUser> {
+        cast::people(&self.sandbox.truth())
     }
 
     fn some_deed(&self, kind: Kind) -> Deed {

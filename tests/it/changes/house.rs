@@ -12,12 +12,11 @@ use baton_coupa::model::fault::Fault;
 use baton_coupa::model::id::UserId;
 use baton_coupa::model::journal::{Entry, Journal as _, Which};
 use baton_coupa::provision::{Policy, Provision, ProvisionConfig, Recover};
-use baton_coupa::sandbox::{
-    Change as Theirs, Edit, Faults, Readings, Running, SandboxConfig, TruthClass, TruthUser,
-};
+use baton_coupa::sandbox::{Change as Theirs, Edit, Faults, Readings, Running, SandboxConfig, TruthUser};
 use baton_coupa::state::State;
 use tempfile::TempDir;
 
+use super::cast;
 use crate::support::tenant;
 
 /// The license whose changes matter most.
@@ -123,57 +122,16 @@ impl House {
         log.iter().filter(|entry| entry.write.is_some()).count()
     }
 
-    /// Active employees whom no policy protects: several roles and groups each, none of them omnipotent.
     pub fn people(&self) -> Vec<TruthUser> {
-        let truth = self.sandbox.truth();
-        let omnipotent: BTreeSet<u64> = truth
-            .roles
-            .iter()
-            .filter(|role| role.omnipotent)
-            .map(|role| role.id)
-            .collect();
-        let inactive: BTreeSet<u64> = truth
-            .groups
-            .iter()
-            .filter(|group| !group.active)
-            .map(|group| group.id)
-            .collect();
-        let plain = |user: &TruthUser| {
-            user.active
-                && user.class == TruthClass::Internal
-                && user.roles.len() >= 2
-                && !user.groups.is_empty()
-                && user.roles.iter().all(|role| !omnipotent.contains(role))
-                && user.groups.iter().all(|group| !inactive.contains(group))
-        };
-        truth.users.into_iter().filter(plain).collect()
+        cast::people(&self.sandbox.truth())
     }
 
-    /// A plain role that the user does not hold.
     pub fn other_role(&self, user: &TruthUser) -> Item {
-        let roles = self.sandbox.truth().roles;
-        let id = roles
-            .iter()
-            .find(|role| {
-                !role.omnipotent
-                    && !role.name.starts_with("CSP")
-                    && role.name != "Supplier"
-                    && !user.roles.contains(&role.id)
-            })
-            .unwrap()
-            .id;
-        role(id)
+        cast::other_role(&self.sandbox.truth(), user).unwrap()
     }
 
-    /// A group in use that the user is not in.
     pub fn other_group(&self, user: &TruthUser) -> Item {
-        let groups = self.sandbox.truth().groups;
-        let id = groups
-            .iter()
-            .find(|group| group.active && !user.groups.contains(&group.id))
-            .unwrap()
-            .id;
-        group(id)
+        cast::other_group(&self.sandbox.truth(), user).unwrap()
     }
 }
 
