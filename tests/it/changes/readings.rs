@@ -1,12 +1,14 @@
 //! Every uncertain reading of Coupa's documents: a grant and a revoke of each kind end as wanted and nothing else moves.
 
 use baton_coupa::model::access::Item;
-use baton_coupa::model::change::Effect;
+use baton_coupa::model::change::{Activity, Change, Effect};
+use baton_coupa::model::fault::FaultKind;
 use baton_coupa::sandbox::{
-    Clear, ClearedRoles, ListWrite, MembershipDelete, PerList, Readings, Visibility, WriteReply,
+    Clear, ClearedRoles, Heed, KeyIn, ListWrite, MembershipDelete, PerList, Readings, TruthUser, Visibility,
+    WriteReply,
 };
 
-use super::house::{House, LICENSE, group, holds, license, role, same_access, with};
+use super::house::{House, LICENSE, group, holds, license, role, same_access, user_id, with};
 
 /// All readings that concern how lists are written, combined where they meet.
 pub fn list_readings() -> Vec<(String, Readings)> {
@@ -137,5 +139,91 @@ async fn every_reading_grants_and_revokes_and_moves_nothing_else() {
             }
         }
         assert!(house.open_entries().is_empty(), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_coupa_accepts_and_does_not_change_is_said() {
+    let readings = Readings {
+        sticky_off: vec!["contracts-user".to_owned()],
+        sticky_always: vec![LICENSE.to_owned()],
+        active_write: Heed::Ignored,
+        ..Readings::default()
+    };
+    let house = House::with(readings, 120).await;
+    let holder = |name: &str, held: bool| {
+        let holds = move |user: &TruthUser| user.licenses.iter().any(|known| known == name) == held;
+        house.people().into_iter().find(holds).unwrap()
+    };
+    let (sticks, locked) = (license("contracts-user"), license(LICENSE));
+    let unchanged = [
+        (holder("contracts-user", true), sticks.clone(), false),
+        (holder(LICENSE, true), locked.clone(), false),
+        (holder(LICENSE, false), locked, true),
+    ];
+    for (user, item, wanted) in unchanged {
+        let outcome = if wanted {
+            house.grant(user.id, &item).await
+        } else {
+            house.revoke(user.id, &item).await
+        };
+        let fault = outcome.unwrap_err();
+        assert_eq!(*fault.kind(), FaultKind::Unchanged, "{item:?}: {fault:?}");
+        assert!(same_access(&house.user(user.id), &user));
+    }
+    // Giving it works: only taking it does not.
+    let user = holder("contracts-user", false);
+    assert_eq!(house.grant(user.id, &sticks).await.unwrap().effect, Effect::Made);
+    let change = Change::SetActive {
+        user: user_id(user.id),
+        to: Activity::Inactive,
+    };
+    assert_eq!(
+        *house.apply(&change).await.unwrap_err().kind(),
+        FaultKind::Unchanged
+    );
+    assert!(house.user(user.id).active);
+
+    house.sandbox.clear_log();
+    let read_only = license("category-strategy-user");
+    let user = holder("category-strategy-user", false);
+    house.grant(user.id, &read_only).await.unwrap_err();
+    assert_eq!(
+        house.writes(),
+        0,
+        "a read-only license is refused before anything is sent"
+    );
+    assert!(house.open_entries().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_license_is_written_in_the_spelling_the_tenant_takes() {
+    for key_in in [KeyIn::Both, KeyIn::Dashed, KeyIn::Underscored] {
+        let house = House::with(
+            Readings {
+                key_in,
+                ..Readings::default()
+            },
+            60,
+        )
+        .await;
+        let item = license("treasury-user");
+        let user = house
+            .people()
+            .into_iter()
+            .find(|user| !holds(user, &item))
+            .unwrap();
+        assert_eq!(
+            house.grant(user.id, &item).await.unwrap().effect,
+            Effect::Made,
+            "{key_in:?}"
+        );
+        assert!(same_access(&house.user(user.id), &with(&user, &item, true)));
+        assert_eq!(
+            house.revoke(user.id, &item).await.unwrap().effect,
+            Effect::Made,
+            "{key_in:?}"
+        );
+        assert!(same_access(&house.user(user.id), &user));
     }
 }
