@@ -20,7 +20,7 @@ use super::lists::Place;
 use super::locks::{Held, Lock};
 use super::recover::{Now, Verdict, given_role, item_of, verdict};
 use super::run::{Run, Stop};
-use super::steps::created;
+use super::steps::{Answer, Sent, created};
 
 /// Which entries to go on with by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +101,11 @@ impl Engine {
         for entry in open {
             let state = match self.locks.try_hold(lock_of(&entry)) {
                 Some(held) => self.recover_entry(entry.id, ClosedBy::Recovery, held).await,
-                // A change that is under way rings when it leaves its entry open.
-                None => continue,
+                // It may be left open, and whoever holds the lock then need not ring.
+                None => {
+                    waiting = true;
+                    continue;
+                }
             };
             match state {
                 Ok(RecoveredState::Closed(_) | RecoveredState::NeedsPerson(_)) => {}
@@ -293,7 +296,8 @@ impl Run<'_> {
     /// Only the digest of the login is known: whoever asks again looks the login up first.
     async fn recover_unmade(&mut self, entry: &Entry) -> Result<RecoveredState, Fault> {
         settled(self).await;
-        if self.unclear.is_some() && !entry.steps.is_empty() {
+        let may_be_made = |step| Sent::read(step).answer != Answer::Refused;
+        if entry.steps.iter().any(may_be_made) {
             self.findings.push(finding(
                 "the account may have been made: a repeated request looks its login up first",
             ));

@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Bench, LONG, grant, kind, revoke};
 use crate::model::change::{ListKind, Via, WriteTenant};
 use crate::model::fault::FaultKind;
-use crate::model::journal::{Ending, Entry, EntryId, Held, Intent, Stage, Step, Subject};
+use crate::model::journal::{Ending, Entry, EntryId, Held, Intent, Journal as _, Stage, Step, Subject};
 use crate::provision::fake::{Edit, Event, GIVEN_ROLE, ListWrite, Readings, item, person, uid};
+use crate::provision::locks::Lock;
 use crate::provision::recover::{Now, Verdict, verdict};
 use crate::provision::{ByHand, Recover, RecoveredState};
 
@@ -255,6 +256,54 @@ async fn a_change_that_leaves_its_entry_open_wakes_recovery() {
     assert_eq!(bench.endings(), [Ending::Made]);
     stop.cancel();
     recovery.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_whose_account_was_busy_is_looked_at_again() {
+    let bench = crashed().await;
+    let busy = bench.provision.engine.locks.hold(Lock::User(uid(5))).await;
+    let stop = CancellationToken::new();
+    let recovery = bench.provision.spawn_recovery(stop.clone());
+    tokio::time::sleep(LONG).await;
+    assert_eq!(bench.journal.open_entries().len(), 1);
+    // Whoever held the lock leaves without a word.
+    drop(busy);
+    tokio::time::sleep(LONG).await;
+    assert_eq!(bench.fake.holds(5, ListKind::Roles), [11, 13]);
+    assert_eq!(bench.journal.open_entries(), []);
+    stop.cancel();
+    recovery.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_may_have_been_made_is_told_and_one_that_was_refused_is_not() {
+    for (end, told) in [(Some("accepted"), 1), (None, 1), (Some("refused: invalid"), 0)] {
+        let bench = bench();
+        let intent = Intent {
+            request: None,
+            via: Via::Grpc,
+            user: None,
+            subject: Subject::Create {
+                login_digest: "00".to_owned(),
+            },
+            before: Held::Nothing,
+            wanted: Held::Flag(true),
+        };
+        let id = bench.journal.open(&intent).unwrap();
+        let step = bench.journal.begin_step(id, Timestamp::now(), "create").unwrap();
+        if let Some(end) = end {
+            bench.journal.end_step(id, step, end).unwrap();
+        }
+        bench.provision.recover(Recover::All).await.unwrap();
+        let Stage::Closed(closing) = bench.journal.all().remove(0).stage else {
+            panic!("it is open");
+        };
+        assert_eq!(
+            (closing.ending, closing.findings.len()),
+            (Ending::NotMade, told),
+            "{end:?}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
