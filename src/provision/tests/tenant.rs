@@ -178,6 +178,7 @@ impl WriteCalls for Fake {
                 Some(Event::Limited(seconds)) => refused(limited(seconds)),
                 Some(Event::Rejected) => refused(invalid()),
                 Some(Event::Unauthenticated) => refused(Fault::new(FaultKind::Unauthenticated, "401")),
+                Some(Event::NotFound) => refused(Fault::new(FaultKind::NotFound, "404")),
                 _ => world.act(call).or_else(refused),
             }
         };
