@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::model::access::{Access, Item, LicenseCatalog};
 use crate::model::change::ListKind;
 use crate::model::fault::{Fault, FaultKind};
-use crate::model::id::UserId;
+use crate::model::id::{RoleId, UserId};
 use crate::model::tenant::{ReadTenant, Role, Tenant, User};
 
 use super::decide::{ids, union};
@@ -93,6 +93,15 @@ impl Seen {
             Some(other) => union(&own, &ids(other, list)),
             None => own,
         }
+    }
+
+    /// Every role any way showed: a role that one of them hides counts.
+    pub(super) fn roles(&self) -> Vec<RoleId> {
+        let other = self.other.as_ref().map_or(&[][..], Access::roles);
+        let mut roles = [self.user.access.roles(), other].concat();
+        roles.sort_unstable();
+        roles.dedup();
+        roles
     }
 
     /// Whether somebody has changed the account since `before` was read.

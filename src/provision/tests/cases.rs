@@ -209,6 +209,20 @@ async fn an_administrator_under_an_unfinished_removal_does_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_administrator_whose_role_one_surface_cuts_is_one() {
+    let mut bench = bench(replacing());
+    bench.fake.world().other_adds = vec![1];
+    let off = Change::SetActive {
+        user: uid(5),
+        to: Activity::Inactive,
+    };
+    for change in [revoke(uid(5), role(1)), off] {
+        assert_eq!(kind(&bench.ask(&change).await), FaultKind::Declined, "{change:?}");
+    }
+    assert_eq!(bench.writes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn policies_decline_before_anything_is_sent() {
     let users = || {
         let mut support = person(8, &[11], &[]);
