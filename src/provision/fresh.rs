@@ -163,8 +163,9 @@ async fn read(probe: &Probe, id: UserId, ways: Ways) -> Result<Seen, Fault> {
         Ways::One => None,
         Ways::Both => other_way(probe, id).await?,
     };
-    let Some(user) = probe.reader.user(id).await? else {
-        return Err(Fault::new(FaultKind::NotFound, format!("Coupa has no user {id}")));
+    let user = match probe.reader.user(id).await? {
+        Some(user) => user,
+        None => not_absent(probe, id, other.as_ref()).await?,
     };
     let probe = probe.clone();
     Ok(Seen {
@@ -174,6 +175,20 @@ async fn read(probe: &Probe, id: UserId, ways: Ways) -> Result<Seen, Fault> {
         began,
         at,
     })
+}
+
+/// The user after all. A gateway says 404, too, and whoever is told that an account does not exist takes a removal as done: it is absent
+/// if it is not found twice, and no other way shows it.
+async fn not_absent(probe: &Probe, id: UserId, other: Option<&Access>) -> Result<User, Fault> {
+    if let Some(user) = probe.reader.user(id).await? {
+        return Ok(user);
+    }
+    if other.is_some() || other_way(probe, id).await?.is_some() {
+        return Err(Fault::unavailable(format!(
+            "Coupa shows user {id} in one way of reading and not in another"
+        )));
+    }
+    Err(Fault::new(FaultKind::NotFound, format!("Coupa has no user {id}")))
 }
 
 async fn other_way(probe: &Probe, id: UserId) -> Result<Option<Access>, Fault> {

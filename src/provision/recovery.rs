@@ -99,15 +99,12 @@ impl Engine {
         };
         let mut waiting = false;
         for entry in open {
-            let state = match self.locks.try_hold(lock_of(&entry)) {
-                Some(held) => self.recover_entry(entry.id, ClosedBy::Recovery, held).await,
+            let Some(held) = self.locks.try_hold(lock_of(&entry)) else {
                 // It may be left open, and whoever holds the lock then need not ring.
-                None => {
-                    waiting = true;
-                    continue;
-                }
+                waiting = true;
+                continue;
             };
-            match state {
+            match self.recover_entry(entry.id, ClosedBy::Recovery, held).await {
                 Ok(RecoveredState::Closed(_) | RecoveredState::NeedsPerson(_)) => {}
                 Ok(RecoveredState::StillOpen(fault)) | Err(fault) => {
                     tracing::warn!(entry = entry.id.0, "an open entry waits: {fault:?}");

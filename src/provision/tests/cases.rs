@@ -300,6 +300,25 @@ async fn a_write_that_finds_nobody_does_not_make_the_account_absent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_account_is_absent_only_if_no_reading_shows_it() {
+    let off = Change::SetActive {
+        user: uid(5),
+        to: Activity::Inactive,
+    };
+    for change in [revoke(uid(5), role(12)), off] {
+        let mut bench = bench(replacing());
+        bench.fake.world().hides = 1;
+        assert_eq!(bench.ask(&change).await.unwrap().effect, Effect::Made);
+        bench.fake.world().hides = 99;
+        assert_eq!(
+            kind(&bench.ask(&change).await),
+            FaultKind::Unavailable,
+            "{change:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_license_counts_only_when_it_is_shown() {
     let change = grant(uid(5), license("risk-assess-user"));
     let mut sound = bench(Readings::default());

@@ -283,7 +283,12 @@ impl ReadTenant for Fake {
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, Fault> {
-        self.read(|world| world.visible(id.get())).await
+        self.read(|world| {
+            let hidden = world.hides > 0;
+            world.hides = world.hides.saturating_sub(1);
+            world.visible(id.get()).filter(|_| !hidden)
+        })
+        .await
     }
 
     async fn role(&self, id: RoleId) -> Result<Option<Role>, Fault> {

@@ -148,6 +148,8 @@ pub(crate) struct World {
     pub(crate) cleared_at: usize,
     /// Ids that Coupa takes into no list.
     pub(crate) unassignable: BTreeSet<u64>,
+    /// So many readings of a single user find nobody.
+    pub(crate) hides: u32,
     /// Keys with underscores are rejected.
     pub(crate) dashed_only: bool,
     /// Ids that no list may lack.
