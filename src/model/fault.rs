@@ -1,8 +1,8 @@
 //! The one vocabulary of failure. Parts that know HTTP, SQL or gRPC turn their errors into a `Fault` at their edge;
 //! one function per outward edge turns a fault into a gRPC status or an exit code.
 //!
-//! Invariant: neither text carries a secret or a personal value. `message` and `advice` are for the outside; `detail` is for
-//! the log. Numeric Coupa ids are not personal values.
+//! Invariant: no text of ours carries a secret or a personal value. `message` and `advice` are for the outside; `detail` is for the log. A
+//! quotation of Coupa's own words goes to the outside only. Numeric Coupa ids are not personal values.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -53,8 +53,9 @@ pub enum FaultKind {
 pub struct Fault {
     kind: FaultKind,
     message: Cow<'static, str>,
+    quote: Option<Box<str>>,
     advice: Option<Cow<'static, str>>,
-    detail: Option<String>,
+    detail: Option<Box<str>>,
 }
 
 impl Fault {
@@ -63,6 +64,7 @@ impl Fault {
         Self {
             kind,
             message: message.into(),
+            quote: None,
             advice: None,
             detail: None,
         }
@@ -75,12 +77,19 @@ impl Fault {
         self
     }
 
+    /// Adds words of Coupa's own, for the person who asked: they may speak of people, so the log does not get them.
+    #[must_use]
+    pub fn quoting(mut self, words: impl Into<Box<str>>) -> Self {
+        self.quote = Some(words.into());
+        self
+    }
+
     /// Adds a technical detail for the log, for instance an I/O error.
     #[must_use]
     pub fn because(mut self, detail: impl fmt::Display) -> Self {
         self.detail = Some(match self.detail {
-            Some(inner) => format!("{detail}: {inner}"),
-            None => detail.to_string(),
+            Some(inner) => format!("{detail}: {inner}").into(),
+            None => detail.to_string().into(),
         });
         self
     }
@@ -156,6 +165,9 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
+        if let Some(words) = &self.quote {
+            write!(f, ": {words}")?;
+        }
         match &self.advice {
             Some(advice) => write!(f, "; {advice}"),
             None => Ok(()),
@@ -163,7 +175,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything, for the log.
+/// Everything but quotations, for the log.
 impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}", self.kind, self.message)?;
@@ -188,11 +200,13 @@ mod tests {
         let fault = Fault::unavailable("Coupa did not answer")
             .advise("check the network")
             .because("os error 111")
+            .quoting("Ann is away")
             .context("users");
         assert_eq!(
             fault.to_string(),
-            "users: Coupa did not answer; check the network"
+            "users: Coupa did not answer: Ann is away; check the network"
         );
+        assert!(!format!("{fault:?}").contains("Ann"), "the log knows nobody");
         assert!(format!("{fault:?}").contains("os error 111"));
         assert!(fault.is_transient());
     }

@@ -5,7 +5,7 @@
 //! ```
 
 use crate::model::access::Item;
-use crate::model::change::{Call, Change, Effect, Order, Outcome, RequestId};
+use crate::model::change::{Activity, Call, Change, Effect, Order, Outcome, RequestId};
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::id::UserId;
 use crate::model::journal::{Closing, Ending, Entry, Held, Stage, Subject};
@@ -104,9 +104,17 @@ impl Engine {
 
     /// The user, read as the change needs it.
     pub(super) async fn look_for(&self, change: &Change, user: UserId) -> Result<Seen, Fault> {
-        match subject(change).list() {
-            Some(list) => self.look_at_list(user, list).await,
-            None => self.look(user, Ways::One).await,
+        match (subject(change).list(), change) {
+            (Some(list), _) => self.look_at_list(user, list).await,
+            // Who may do everything is told by the roles, and one way may cut them.
+            (
+                None,
+                Change::SetActive {
+                    to: Activity::Inactive,
+                    ..
+                },
+            ) => self.look(user, Ways::Both).await,
+            (None, _) => self.look(user, Ways::One).await,
         }
     }
 

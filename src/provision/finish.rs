@@ -35,7 +35,7 @@ impl Run<'_> {
                 Ok(self.outcome(seen, effect))
             }
             Err(Stop::Ended(ending, fault)) => Err(match self.close(ending).await {
-                Ok(()) => fault,
+                Ok(()) => not_absent(fault),
                 Err(_) => self.left_open(&fault),
             }),
             Err(Stop::Open(fault)) => {
@@ -110,6 +110,23 @@ impl Run<'_> {
             Some(detail) => open.because(detail),
             None => open,
         }
+    }
+}
+
+/// The account was read before an entry was opened, so a 404 to a write is no proof that it is gone: whoever is told that it does not
+/// exist takes a removal as done.
+fn not_absent(fault: Fault) -> Fault {
+    if *fault.kind() != FaultKind::NotFound {
+        return fault;
+    }
+    let found = Fault::new(
+        FaultKind::Conflict,
+        format!("{}, although it was read right before", fault.message()),
+    )
+    .advise("check that the OAuth client may change this account");
+    match fault.detail() {
+        Some(detail) => found.because(detail),
+        None => found,
     }
 }
 

@@ -73,8 +73,12 @@ impl Run<'_> {
     ) -> Result<Option<Seen>, Stop> {
         for _ in 0..self.engine.config.attempts {
             let unclear = match self.send(call).await? {
-                // Another spelling may be understood.
-                Reply::Refused(fault) if !last && *fault.kind() == FaultKind::Invalid => return Ok(None),
+                // Another spelling may be understood, or was, and what came of that tells more.
+                Reply::Refused(fault)
+                    if (!last || said.has_accepted()) && *fault.kind() == FaultKind::Invalid =>
+                {
+                    return Ok(None);
+                }
                 Reply::Refused(fault) => {
                     said.refused(self, fault).await?;
                     continue;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::model::access::{Access, Item, LicenseCatalog};
 use crate::model::change::ListKind;
 use crate::model::fault::{Fault, FaultKind};
-use crate::model::id::UserId;
+use crate::model::id::{RoleId, UserId};
 use crate::model::tenant::{ReadTenant, Role, Tenant, User};
 
 use super::decide::{ids, union};
@@ -95,6 +95,15 @@ impl Seen {
         }
     }
 
+    /// Every role any way showed: a role that one of them hides counts.
+    pub(super) fn roles(&self) -> Vec<RoleId> {
+        let other = self.other.as_ref().map_or(&[][..], Access::roles);
+        let mut roles = [self.user.access.roles(), other].concat();
+        roles.sort_unstable();
+        roles.dedup();
+        roles
+    }
+
     /// Whether somebody has changed the account since `before` was read.
     pub(super) fn moved_since(&self, before: &Self, list: ListKind) -> bool {
         self.ids(list) != before.ids(list) || self.user.updated_at != before.user.updated_at
@@ -154,8 +163,9 @@ async fn read(probe: &Probe, id: UserId, ways: Ways) -> Result<Seen, Fault> {
         Ways::One => None,
         Ways::Both => other_way(probe, id).await?,
     };
-    let Some(user) = probe.reader.user(id).await? else {
-        return Err(Fault::new(FaultKind::NotFound, format!("Coupa has no user {id}")));
+    let user = match probe.reader.user(id).await? {
+        Some(user) => user,
+        None => not_absent(probe, id, other.as_ref()).await?,
     };
     let probe = probe.clone();
     Ok(Seen {
@@ -165,6 +175,20 @@ async fn read(probe: &Probe, id: UserId, ways: Ways) -> Result<Seen, Fault> {
         began,
         at,
     })
+}
+
+/// The user after all. A gateway says 404, too, and whoever is told that an account does not exist takes a removal as done: it is absent
+/// if it is not found twice, and no other way shows it.
+async fn not_absent(probe: &Probe, id: UserId, other: Option<&Access>) -> Result<User, Fault> {
+    if let Some(user) = probe.reader.user(id).await? {
+        return Ok(user);
+    }
+    if other.is_some() || other_way(probe, id).await?.is_some() {
+        return Err(Fault::unavailable(format!(
+            "Coupa shows user {id} in one way of reading and not in another"
+        )));
+    }
+    Err(Fault::new(FaultKind::NotFound, format!("Coupa has no user {id}")))
 }
 
 async fn other_way(probe: &Probe, id: UserId) -> Result<Option<Access>, Fault> {

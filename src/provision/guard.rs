@@ -11,7 +11,9 @@ use crate::model::class::{SupplierRoles, classify};
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::id::{LicenseName, RoleId, UserId};
 use crate::model::journal::{Intent, Subject};
-use crate::model::tenant::{AccountClass, Role, User, UserCursor, UserFilter, UserOrder, UserQuery};
+use crate::model::tenant::{
+    AccountClass, ClassMarks, Role, User, UserCursor, UserFilter, UserOrder, UserQuery,
+};
 
 use super::engine::Engine;
 use super::fresh::{Probe, Seen, Ways};
@@ -30,7 +32,7 @@ impl Engine {
         let (lock, administrators) = self.administrators(change, seen).await?;
         let facts = Facts {
             change,
-            class: class_of(&seen.probe, &seen.user),
+            class: class_of(&seen.probe, seen.user.marks, &seen.roles()),
             own: self.is_own(change, seen).await?,
             group_active,
             roles_left: roles_left(change, seen),
@@ -84,14 +86,12 @@ impl Engine {
         seen: &Seen,
     ) -> Result<(Option<Held>, Administrators), Fault> {
         let not_concerned = Ok((None, Administrators::NotConcerned));
+        let held = seen.roles();
         let kept: Vec<RoleId> = match change {
             Change::Revoke {
                 item: Item::Role(role),
                 ..
-            } => {
-                let kept = seen.user.access.roles().iter().copied();
-                kept.filter(|id| id != role).collect()
-            }
+            } => held.iter().copied().filter(|id| id != role).collect(),
             Change::SetActive {
                 to: Activity::Inactive,
                 ..
@@ -102,7 +102,7 @@ impl Engine {
             return not_concerned;
         }
         let omnipotent = Omnipotent::among(&seen.probe.reader.roles().await?);
-        if !omnipotent.any(seen.user.access.roles()) || omnipotent.any(&kept) {
+        if !omnipotent.any(&held) || omnipotent.any(&kept) {
             return not_concerned;
         }
         let lock = self.locks.hold(Lock::Administrators).await;
@@ -181,7 +181,8 @@ impl Omnipotent {
 
     /// Whether an account is a person of the company who can sign in and may do everything.
     fn is_person(&self, probe: &Probe, user: &User) -> bool {
-        user.active && self.any(user.access.roles()) && class_of(probe, user) == AccountClass::Internal
+        let roles = user.access.roles();
+        user.active && self.any(roles) && class_of(probe, user.marks, roles) == AccountClass::Internal
     }
 }
 
@@ -193,13 +194,13 @@ fn may_take_administrator(intent: &Intent, user: UserId) -> bool {
     takes && intent.user == Some(user)
 }
 
-fn class_of(probe: &Probe, user: &User) -> AccountClass {
+fn class_of(probe: &Probe, marks: ClassMarks, roles: &[RoleId]) -> AccountClass {
     let suppliers = SupplierRoles::among(&probe.roles);
-    classify(user.marks, user.access.roles(), &suppliers)
+    classify(marks, roles, &suppliers)
 }
 
 fn roles_left(change: &Change, seen: &Seen) -> usize {
-    let roles = seen.user.access.roles();
+    let roles = seen.roles();
     match change {
         Change::Revoke {
             item: Item::Role(role),

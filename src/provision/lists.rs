@@ -319,6 +319,10 @@ impl Said {
         self.accepted = true;
     }
 
+    pub(super) const fn has_accepted(&self) -> bool {
+        self.accepted
+    }
+
     /// The end after the last attempt.
     pub(super) fn stop(self, run: &Run<'_>) -> Stop {
         match self.fault {

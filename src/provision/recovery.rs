@@ -20,7 +20,7 @@ use super::lists::Place;
 use super::locks::{Held, Lock};
 use super::recover::{Now, Verdict, given_role, item_of, verdict};
 use super::run::{Run, Stop};
-use super::steps::created;
+use super::steps::{Answer, Sent, created};
 
 /// Which entries to go on with by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Recover {
     All,
     /// One of them.
     Entry(EntryId),
-    /// One that needs a person, as that person has decided.
+    /// One that needs a person, or that recovery cannot end, as that person has decided.
     ByHand(EntryId, ByHand),
 }
 
@@ -99,12 +99,12 @@ impl Engine {
         };
         let mut waiting = false;
         for entry in open {
-            let state = match self.locks.try_hold(lock_of(&entry)) {
-                Some(held) => self.recover_entry(entry.id, ClosedBy::Recovery, held).await,
-                // A change that is under way rings when it leaves its entry open.
-                None => continue,
+            let Some(held) = self.locks.try_hold(lock_of(&entry)) else {
+                // It may be left open, and whoever holds the lock then need not ring.
+                waiting = true;
+                continue;
             };
-            match state {
+            match self.recover_entry(entry.id, ClosedBy::Recovery, held).await {
                 Ok(RecoveredState::Closed(_) | RecoveredState::NeedsPerson(_)) => {}
                 Ok(RecoveredState::StillOpen(fault)) | Err(fault) => {
                     tracing::warn!(entry = entry.id.0, "an open entry waits: {fault:?}");
@@ -167,7 +167,8 @@ impl Engine {
     async fn decided(&self, id: EntryId, how: ByHand) -> Result<RecoveredState, Fault> {
         let _lock = self.locks.hold(lock_of(&self.entry(id).await?)).await;
         let entry = self.entry(id).await?;
-        let (Stage::NeedsPerson { full: Some(full), .. }, Some(place)) = (&entry.stage, place_of(&entry))
+        let (Stage::NeedsPerson { full: Some(full), .. } | Stage::Clearing { full, .. }, Some(place)) =
+            (&entry.stage, place_of(&entry))
         else {
             return Err(Fault::new(
                 FaultKind::Conflict,
@@ -293,7 +294,8 @@ impl Run<'_> {
     /// Only the digest of the login is known: whoever asks again looks the login up first.
     async fn recover_unmade(&mut self, entry: &Entry) -> Result<RecoveredState, Fault> {
         settled(self).await;
-        if self.unclear.is_some() && !entry.steps.is_empty() {
+        let may_be_made = |step| Sent::read(step).answer != Answer::Refused;
+        if entry.steps.iter().any(may_be_made) {
             self.findings.push(finding(
                 "the account may have been made: a repeated request looks its login up first",
             ));

@@ -339,7 +339,7 @@ mod sending {
         let (failure, _) = refused(&create(), "/api/users", status(400).set_body_json(said)).await;
         assert_eq!(failure.fault.kind(), &FaultKind::Conflict);
         assert_eq!(
-            failure.fault.message(),
+            failure.fault.to_string(),
             "Coupa rejects the creation of a user (400): Email [email] has already been taken; \
              Cost Center can't be blank"
         );

@@ -154,11 +154,11 @@ fn rejected(call: &Call, status: u16, said: &[u8]) -> Fault {
         _ => FaultKind::Invalid,
     };
     let deed = deed(call);
-    let message = match complaint {
-        Some(complaint) => format!("Coupa rejects {deed} ({status}): {}", complaint.text),
-        None => format!("Coupa rejects {deed} ({status})"),
-    };
-    Fault::new(kind, message)
+    let fault = Fault::new(kind, format!("Coupa rejects {deed} ({status})"));
+    match complaint {
+        Some(complaint) => fault.quoting(complaint.text),
+        None => fault,
+    }
 }
 
 #[cfg(test)]
@@ -317,12 +317,12 @@ mod tests {
         let fault = tell(&create, &Trouble::Rejected(400), body);
         assert_eq!(fault.kind(), &FaultKind::Conflict);
         assert_eq!(
-            fault.message(),
+            fault.to_string(),
             "Coupa rejects the creation of a user (400): Login [login] has already been taken"
         );
         assert!(!format!("{fault:?}").contains("sentinel"));
         let fault = tell(&put, &Trouble::Rejected(400), body);
         assert_eq!(fault.kind(), &FaultKind::Invalid);
-        assert_eq!(fault.message(), "Coupa rejects the change of user 42 (400)");
+        assert_eq!(fault.to_string(), "Coupa rejects the change of user 42 (400)");
     }
 }

@@ -7,7 +7,7 @@ use crate::model::fault::FaultKind;
 use crate::model::journal::{Ending, Held, Stage};
 use crate::provision::Exception;
 use crate::provision::fake::{
-    Edit, Empty, Event, INACTIVE_GROUP, ListWrite, Readings, SUPPLIER_ROLE, item, person, uid,
+    Edit, Empty, Event, INACTIVE_GROUP, ListWrite, Membership, Readings, SUPPLIER_ROLE, item, person, uid,
 };
 
 fn role(id: u64) -> Item {
@@ -209,6 +209,20 @@ async fn an_administrator_under_an_unfinished_removal_does_not_count() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_administrator_whose_role_one_surface_cuts_is_one() {
+    let mut bench = bench(replacing());
+    bench.fake.world().other_adds = vec![1];
+    let off = Change::SetActive {
+        user: uid(5),
+        to: Activity::Inactive,
+    };
+    for change in [revoke(uid(5), role(1)), off] {
+        assert_eq!(kind(&bench.ask(&change).await), FaultKind::Declined, "{change:?}");
+    }
+    assert_eq!(bench.writes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn policies_decline_before_anything_is_sent() {
     let users = || {
         let mut support = person(8, &[11], &[]);
@@ -264,6 +278,47 @@ async fn what_does_not_exist_or_cannot_be_changed_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_write_that_finds_nobody_does_not_make_the_account_absent() {
+    let off = Change::SetActive {
+        user: uid(5),
+        to: Activity::Inactive,
+    };
+    for change in [
+        revoke(uid(5), role(12)),
+        revoke(uid(5), item(ListKind::Groups, 21)),
+        off,
+    ] {
+        let mut bench = bench(Readings {
+            membership: Membership::Absent,
+            ..Readings::default()
+        });
+        bench.fake.plan((1..99).map(|at| (at, Event::NotFound)));
+        let fault = bench.ask(&change).await.unwrap_err();
+        assert_eq!(*fault.kind(), FaultKind::Conflict, "{change:?}: {fault}");
+        assert_eq!(bench.endings(), [Ending::NotMade]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_is_absent_only_if_no_reading_shows_it() {
+    let off = Change::SetActive {
+        user: uid(5),
+        to: Activity::Inactive,
+    };
+    for change in [revoke(uid(5), role(12)), off] {
+        let mut bench = bench(replacing());
+        bench.fake.world().hides = 1;
+        assert_eq!(bench.ask(&change).await.unwrap().effect, Effect::Made);
+        bench.fake.world().hides = 99;
+        assert_eq!(
+            kind(&bench.ask(&change).await),
+            FaultKind::Unavailable,
+            "{change:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_license_counts_only_when_it_is_shown() {
     let change = grant(uid(5), license("risk-assess-user"));
     let mut sound = bench(Readings::default());
@@ -300,6 +355,20 @@ async fn a_license_of_doubtful_spelling_is_spelled_both_ways() {
     let mut bench = bench(readings);
     let outcome = bench.ask(&grant(uid(5), license("treasury-user"))).await.unwrap();
     assert_eq!((outcome.effect, outcome.attempts), (Effect::Made, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_spelling_that_is_rejected_hides_no_first_that_had_no_effect() {
+    let sticks = Readings {
+        licenses_stick: true,
+        ..Readings::default()
+    };
+    let change = grant(uid(5), license("treasury-user"));
+    let mut bench = bench(sticks);
+    bench.fake.world().dashed_only = true;
+    assert_eq!(kind(&bench.ask(&change).await), FaultKind::Unchanged);
+    assert_eq!(bench.endings(), [Ending::Unchanged]);
+    assert_eq!(bench.writes(), 2);
 }
 
 #[tokio::test(start_paused = true)]

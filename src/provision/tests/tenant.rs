@@ -178,6 +178,7 @@ impl WriteCalls for Fake {
                 Some(Event::Limited(seconds)) => refused(limited(seconds)),
                 Some(Event::Rejected) => refused(invalid()),
                 Some(Event::Unauthenticated) => refused(Fault::new(FaultKind::Unauthenticated, "401")),
+                Some(Event::NotFound) => refused(Fault::new(FaultKind::NotFound, "404")),
                 _ => world.act(call).or_else(refused),
             }
         };
@@ -282,7 +283,12 @@ impl ReadTenant for Fake {
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, Fault> {
-        self.read(|world| world.visible(id.get())).await
+        self.read(|world| {
+            let hidden = world.hides > 0;
+            world.hides = world.hides.saturating_sub(1);
+            world.visible(id.get()).filter(|_| !hidden)
+        })
+        .await
     }
 
     async fn role(&self, id: RoleId) -> Result<Option<Role>, Fault> {

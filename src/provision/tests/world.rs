@@ -99,6 +99,8 @@ pub(crate) enum Event {
     Rejected,
     /// 401.
     Unauthenticated,
+    /// 404 to a write; reads are answered.
+    NotFound,
     CrashBefore,
     CrashAfter,
     EditBefore(Edit),
@@ -146,6 +148,10 @@ pub(crate) struct World {
     pub(crate) cleared_at: usize,
     /// Ids that Coupa takes into no list.
     pub(crate) unassignable: BTreeSet<u64>,
+    /// So many readings of a single user find nobody.
+    pub(crate) hides: u32,
+    /// Keys with underscores are rejected.
+    pub(crate) dashed_only: bool,
     /// Ids that no list may lack.
     pub(crate) insisted: BTreeSet<u64>,
 }
@@ -310,6 +316,9 @@ impl World {
                 held,
                 spelling,
             } => {
+                if self.dashed_only && *spelling == Spelling::Underscored {
+                    return Err(invalid());
+                }
                 let understood = !self.readings.underscored || *spelling == Spelling::Underscored;
                 let at = catalog().position(name).unwrap();
                 let sticks = self.readings.licenses_stick || !understood;
