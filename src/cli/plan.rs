@@ -14,7 +14,7 @@ pub fn render(plan: &Plan) -> String {
     let whose = plan
         .user
         .map_or("a new account".to_owned(), |id| format!("user {id}"));
-    let _ = writeln!(text, "{whose}: {}", outlook(plan.effect));
+    let _ = writeln!(text, "{whose}: {}", outlook(plan));
     let _ = writeln!(text, "  before: {}", held(&plan.before));
     let _ = writeln!(text, "  after:  {}", held(&plan.after));
     for request in &plan.requests {
@@ -31,8 +31,9 @@ pub fn render(plan: &Plan) -> String {
     text
 }
 
-const fn outlook(effect: Effect) -> &'static str {
-    match effect {
+const fn outlook(plan: &Plan) -> &'static str {
+    match plan.effect {
+        Effect::Made if plan.user.is_none() => "would be made",
         Effect::Made => "would be changed",
         Effect::AlreadySo => "is so already; nothing would be sent",
         Effect::Existed => "exists already and would be left as it is",
@@ -140,14 +141,19 @@ user 42: is so already; nothing would be sent
 dry run: nothing was changed
 ";
         assert_eq!(format!("\n{}", render(&quiet)), expected);
+    }
+
+    #[test]
+    fn a_new_account_would_be_made() {
         let new = Plan {
             user: None,
             before: Held::Nothing,
             after: Held::Elements(vec!["login".into(), "email".into()]),
-            ..quiet
+            ..plan()
         };
-        assert!(render(&new).starts_with("a new account: "), "{}", render(&new));
-        assert!(render(&new).contains("after:  login, email"));
+        let text = render(&new);
+        assert!(text.starts_with("a new account: would be made\n"), "{text}");
+        assert!(text.contains("after:  login, email"), "{text}");
     }
 
     #[test]
