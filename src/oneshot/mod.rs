@@ -29,6 +29,7 @@ use crate::model::change::{Order, Via};
 use crate::model::fault::{Fault, FaultKind};
 use crate::proto::connector as c1;
 use crate::proto::connector::create_account_response::Result as Created;
+use crate::proto::is;
 use crate::proto::json::{JsonError, to_value};
 
 /// The sync file that a task's names are looked up in.
@@ -84,10 +85,17 @@ async fn process(provisioner: &dyn Provisioner, task: &Task, file: &SyncFile) ->
                 .await?;
             told(response.result)
         }
-        Task::DeleteResource(resource) => provisioner
-            .delete_resource(&order, &request::delete_resource(resource))
-            .await
-            .map(drop),
+        Task::DeleteResource(resource) => {
+            let response = provisioner
+                .delete_resource(&order, &request::delete_resource(resource))
+                .await?;
+            if response.annotations.iter().any(is::<c1::ResourceDoesNotExist>) {
+                tracing::warn!(
+                    "Coupa has no such account, so there was nothing to deactivate; check the number"
+                );
+            }
+            Ok(())
+        }
         Task::InvokeAction(action) => action::invoke(provisioner, &order, action, action::POLL).await,
         Task::ListActionSchemas { resource_type } => {
             let request = c1::ListActionSchemasRequest {
