@@ -19,7 +19,7 @@ use crate::model::journal::{ClosedBy, Closing, Entry, Held, Stage, Subject};
 /// The table, ending with a newline; a sentence if there is nothing.
 pub fn table(entries: &[Entry]) -> String {
     if entries.is_empty() {
-        return "no changes\n".to_owned();
+        return "no such entries\n".to_owned();
     }
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -393,7 +393,7 @@ mod tests {
    6  2026-05-28 20:26:46Z    42  update manager, email           open: writing                       1
 ";
         assert_eq!(format!("\n{}", table(&entries())), expected);
-        assert_eq!(table(&[]), "no changes\n");
+        assert_eq!(table(&[]), "no such entries\n");
     }
 
     #[test]

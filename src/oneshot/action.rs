@@ -61,9 +61,11 @@ fn tell(id: &str, status: Status) {
 /// The in-band failure, in the connector's words.
 fn failed(response: Option<&prost_types::Struct>) -> Fault {
     let error = response.and_then(|response| response.fields.get("error"));
-    let message = match error.and_then(|error| error.kind.as_ref()) {
-        Some(Kind::StringValue(text)) if !text.is_empty() => format!("the action failed: {text}"),
-        _ => "the action failed without a reason".to_owned(),
-    };
-    Fault::new(FaultKind::Refused, message)
+    match error.and_then(|error| error.kind.as_ref()) {
+        // It may quote Coupa.
+        Some(Kind::StringValue(text)) if !text.is_empty() => {
+            Fault::new(FaultKind::Refused, "the action failed").quoting(text.as_str())
+        }
+        _ => Fault::new(FaultKind::Refused, "the action failed without a reason"),
+    }
 }

@@ -453,7 +453,7 @@ async fn an_action_that_fails_or_is_forgotten_is_an_error() {
     let (outcome, asked) = states(&[(Status::Failed, "user 42 is the last administrator")]).await;
     let fault = outcome.unwrap_err();
     assert_eq!(
-        fault.message(),
+        fault.to_string(),
         "the action failed: user 42 is the last administrator"
     );
     assert_eq!(asked.len(), 1, "what has ended at once is not asked about");

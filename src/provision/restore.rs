@@ -233,7 +233,8 @@ impl Run<'_> {
         tracing::error!(
             entry = entry.0,
             user = user.get(),
-            "user {user} is damaged by an interrupted change: {missing}; last answer: {fault:?}"
+            last_answer = fault.map(tracing::field::debug),
+            "user {user} is damaged by an interrupted change: {missing}"
         );
         let damage = Fault::unavailable(format!(
             "user {user} could not be put right after an interrupted change: {missing}"

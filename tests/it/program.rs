@@ -160,7 +160,7 @@ async fn a_home_that_cannot_be_written_to_is_told_and_a_state_directory_that_was
 async fn the_journal_is_shown_without_secret_and_network() {
     let folder = TempDir::new().unwrap();
     for (words, shown) in [
-        (["journal"].as_slice(), "no changes\n"),
+        (["journal"].as_slice(), "no such entries\n"),
         (&["journal", "--json"], ""),
         (&["journal", "export"], ""),
     ] {

@@ -15,7 +15,7 @@ use svix_ksuid::{Ksuid, KsuidLike as _};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::model::fault::Fault;
+use crate::model::fault::{Fault, FaultKind};
 
 /// Invocations that are remembered.
 pub(super) const KEPT: usize = 512;
@@ -77,6 +77,8 @@ impl Invocations {
         tokio::spawn(async move {
             let end = match end_of(work, LONGEST).await {
                 Ok(values) => Progress::Complete(values),
+                // A dry run ends so: it is no failure.
+                Err(fault) if *fault.kind() == FaultKind::Cancelled => Progress::Failed(fault.to_string()),
                 Err(fault) => {
                     // Over the wire this is a success, so no call's log line tells it.
                     tracing::warn!(action = name, id = &*id, ?fault, "action failed");
