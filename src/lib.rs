@@ -23,6 +23,9 @@ pub mod state;
 // Back: changes, journalled, proved and repaired.
 pub mod provision;
 
+// Above them: the account behind the license.
+pub mod risk_assess;
+
 // Outwards: the protocol, the connector that speaks it, and who asks the connector.
 pub mod proto;
 

@@ -9,7 +9,7 @@
 //! Invariant: an [`Outcome`] is never made from a status code, only from what was read back. `Debug` shows ids and names of fields, never
 //! a person's values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::access::Item;
+use super::downstream::Followed;
 use super::fault::Fault;
 use super::id::{GroupId, IdError, LicenseName, UserId};
 use super::journal::{EntryId, Held};
@@ -173,6 +174,8 @@ pub struct AccountDraft {
     pub default_currency: Option<Box<str>>,
     /// `custom-fields` by name; tenants can make them mandatory.
     pub custom: BTreeMap<Box<str>, CustomValue>,
+    /// Licenses to give to an account that is created; an update does not touch licenses.
+    pub licenses: BTreeSet<LicenseName>,
 }
 
 impl AccountDraft {
@@ -191,6 +194,7 @@ impl AccountDraft {
             ("default-locale", self.default_locale.is_some()),
             ("default-currency", self.default_currency.is_some()),
             ("custom-fields", !self.custom.is_empty()),
+            ("licenses", !self.licenses.is_empty()),
         ];
         set.into_iter()
             .filter_map(|(name, set)| set.then_some(name))
@@ -296,6 +300,8 @@ pub struct Outcome {
     pub after: Held,
     /// What a person should know, for instance an item that somebody else added meanwhile.
     pub findings: Vec<Finding>,
+    /// What is known of the account that the change leads to in Risk Assess; `None` where it leads to none.
+    pub downstream: Option<Box<Followed>>,
 }
 
 /// One planned request, as it would be sent.

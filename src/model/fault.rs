@@ -9,6 +9,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::readiness::Remark;
+
 /// What went wrong, coarse enough that every edge can decide by it alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultKind {
@@ -56,7 +58,12 @@ pub struct Fault {
     quote: Option<Box<str>>,
     advice: Option<Cow<'static, str>>,
     detail: Option<Box<str>>,
+    listing: Option<Box<Listing>>,
 }
+
+/// What was found, one by one; apart, since a fault travels in every result and hardly one has this.
+#[derive(Clone)]
+struct Listing(Vec<Remark>);
 
 impl Fault {
     /// A fault that says what is wrong: lower case, no full stop.
@@ -67,6 +74,7 @@ impl Fault {
             quote: None,
             advice: None,
             detail: None,
+            listing: None,
         }
     }
 
@@ -91,6 +99,13 @@ impl Fault {
             Some(inner) => format!("{detail}: {inner}").into(),
             None => detail.to_string().into(),
         });
+        self
+    }
+
+    /// Adds what was found, one by one, for edges that can list it.
+    #[must_use]
+    pub fn listing(mut self, remarks: Vec<Remark>) -> Self {
+        self.listing = Some(Box::new(Listing(remarks)));
         self
     }
 
@@ -134,6 +149,11 @@ impl Fault {
     /// What to do about it, for a person.
     pub fn advice(&self) -> Option<&str> {
         self.advice.as_deref()
+    }
+
+    /// What was found, one by one.
+    pub fn remarks(&self) -> &[Remark] {
+        self.listing.as_ref().map_or(&[], |listing| &listing.0)
     }
 
     /// Technical detail for the log.

@@ -163,6 +163,7 @@ impl Engine {
             before: entry.intent.before.clone(),
             after: closing.after.clone(),
             findings: closing.findings.iter().map(finding).collect(),
+            downstream: None,
         })
     }
 }

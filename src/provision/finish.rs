@@ -91,6 +91,7 @@ impl Run<'_> {
             before: self.before,
             after: self.last,
             findings: self.findings,
+            downstream: None,
         }
     }
 
@@ -141,6 +142,7 @@ pub(super) fn already(seen: Seen, effect: Effect, held: Held) -> Outcome {
         before: held.clone(),
         after: held,
         findings: Vec::new(),
+        downstream: None,
     }
 }
 

@@ -35,6 +35,11 @@ const RULES: &[Rule] = &[
         never: &["prost", "tonic", "http", "reqwest", "rusqlite", "clap"],
     },
     Rule {
+        part: "risk_assess",
+        imports: &["model"],
+        never: &["prost", "tonic", "rusqlite", "clap", "axum"],
+    },
+    Rule {
         part: "state",
         imports: &["model"],
         never: &["prost", "tonic", "http", "reqwest", "clap"],
@@ -85,6 +90,7 @@ const RULES: &[Rule] = &[
             "telemetry",
             "oneshot",
             "provision",
+            "risk_assess",
         ],
         never: &["tonic", "reqwest", "rusqlite"],
     },
@@ -95,7 +101,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         part: "cli",
-        imports: &["model", "proto", "config", "provision"],
+        imports: &["model", "proto", "config", "provision", "risk_assess"],
         never: &["tonic", "reqwest", "rusqlite"],
     },
     Rule {
@@ -105,6 +111,7 @@ const RULES: &[Rule] = &[
             "coupa",
             "snapshot",
             "provision",
+            "risk_assess",
             "state",
             "connector",
             "c1z",

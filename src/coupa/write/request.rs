@@ -226,6 +226,7 @@ mod tests {
                 ("remote".into(), CustomValue::Switch(true)),
             ]
             .into(),
+            licenses: std::collections::BTreeSet::new(),
         };
         assert_eq!(
             line(&Call::Create(Box::new(draft))),

@@ -213,6 +213,7 @@ impl WriteTenant for Ledger {
             before: Held::Nothing,
             after: Held::Nothing,
             findings: Vec::new(),
+            downstream: None,
         })
     }
 

@@ -108,6 +108,7 @@ impl WriteTenant for Writes {
             findings: vec![Finding {
                 text: "role 9 appeared meanwhile".to_owned(),
             }],
+            downstream: None,
         })
     }
 
