@@ -38,7 +38,7 @@ pub fn render(topic: Topic) -> String {
                 everywhere().map(|setting| flag(setting, setting.name)).collect(),
             )));
         }
-        Topic::Sandbox => text.push_str("\n--log-level, --log-format and --log-path work here too.\n"),
+        Topic::Sandbox | Topic::RiskAssessExplain => text.push_str("\n--log-level, --log-format and --log-path work here too.\n"),
         Topic::Journal | Topic::JournalExport | Topic::JournalList => text.push_str(
             "\n--state-dir, --coupa-domain (or --coupa-base-url) and --coupa-client-id say whose journal it is; no secret is needed.\n\
              --log-level, --log-format and --log-path work here too.\n",
@@ -51,7 +51,6 @@ pub fn render(topic: Topic) -> String {
             "\n--state-dir, --coupa-domain (or --coupa-base-url) and --coupa-client-id say whose ledger it is; a secret and the\n\
              --risk-assess flags are needed with --apply only. --log-level, --log-format and --log-path work here too.\n",
         ),
-        Topic::RiskAssessExplain => text.push_str("\n--log-level, --log-format and --log-path work here too.\n"),
         Topic::Capabilities | Topic::Config | Topic::Completion | Topic::Help => {}
     }
     text

@@ -73,6 +73,7 @@ impl fmt::Debug for ReportSettings {
 
 /// A command about Risk Assess.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum RiskAssessCommand {
     /// Show the ledger.
     Status(StatusSettings),
