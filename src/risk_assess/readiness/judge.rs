@@ -11,7 +11,8 @@ use crate::model::profile::Profile;
 use crate::model::readiness::{Level, Remark};
 use crate::risk_assess::Strictness;
 
-use super::rules::{Check, RENAMED, RULES};
+use super::rule::Check;
+use super::rules::{RENAMED, RULES};
 use super::twins::Twins;
 
 /// What remarks come to.

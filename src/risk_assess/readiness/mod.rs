@@ -7,6 +7,7 @@ mod email;
 mod judge;
 mod phone;
 mod place;
+mod rule;
 mod rules;
 mod survey;
 pub mod tables;
@@ -16,6 +17,7 @@ mod twins;
 mod tests;
 
 pub use judge::{Verdict, judge, judged, refusal, renamed, verdict};
-pub use rules::{RULES, Rule};
+pub use rule::Rule;
+pub use rules::RULES;
 pub use survey::{Assessed, Assessment, Counts, Who, assess};
 pub use twins::Twins;

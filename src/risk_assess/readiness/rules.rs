@@ -4,91 +4,16 @@
 //! only what is a fact about the user has [`Level::Error`], since the formats and lengths are those of the import and that the native sync
 //! applies them is likely, not proven.
 
-use crate::model::id::UserId;
 use crate::model::profile::{Address, Profile};
-use crate::model::readiness::{Level, Remark};
+use crate::model::readiness::Level;
 use crate::model::tenant::AccountClass;
 
 use super::phone::Flaw;
-use super::twins::Twins;
+use super::rule::{Check, Rule, blank};
 use super::{email, phone, place};
-
-/// One rule.
-pub struct Rule {
-    /// Its stable id.
-    pub id: &'static str,
-    /// What breaking it weighs.
-    pub level: Level,
-    /// Element in Coupa, as its API names it.
-    pub element: &'static str,
-    /// Column in Risk Assess, or empty.
-    pub column: &'static str,
-    /// Where it comes from: a document of Coupa's (`D501`), a seed (`S1`), a public page (`SP`), or `I` for an inference.
-    pub source: &'static str,
-    /// What must be so.
-    pub what: &'static str,
-    /// What to do in Coupa if it is not.
-    pub fix: &'static str,
-    /// How it is checked.
-    pub(super) check: Check,
-}
-
-/// An element of a user.
-type Element = fn(&Profile) -> Option<&str>;
-
-/// How a rule is checked.
-pub(super) enum Check {
-    /// By the type of the element: a profile that breaks the rule cannot be.
-    Type,
-    /// There must be more than white space.
-    Present(Element),
-    /// There may be at most so many characters.
-    AtMost(usize, Element),
-    /// A value goes nowhere.
-    Dropped(Element),
-    /// No other account may share it.
-    Alone(fn(&Twins) -> &[UserId]),
-    /// What is wrong with the user as it is, if anything.
-    User(fn(&Profile) -> Option<String>),
-    /// Against what the user was when last read: [`super::renamed`].
-    Before,
-}
-
-impl Rule {
-    /// What the rule says of a user.
-    pub(super) fn remark(&self, profile: &Profile, twins: &Twins) -> Option<Remark> {
-        let text = match self.check {
-            Check::Type | Check::Before => None,
-            Check::Present(element) => blank(element(profile)).then(|| "it is blank".to_owned()),
-            Check::AtMost(most, element) => too_long(element(profile)?, most),
-            Check::Dropped(element) => {
-                (!blank(element(profile))).then(|| "Risk Assess has no place for it".to_owned())
-            }
-            Check::Alone(among) => shared(among(twins)),
-            Check::User(check) => check(profile),
-        };
-        text.map(|text| self.saying(text))
-    }
-
-    /// A remark of this rule.
-    pub(super) fn saying(&self, text: String) -> Remark {
-        Remark {
-            rule: self.id,
-            level: self.level,
-            element: self.element,
-            column: self.column,
-            source: self.source,
-            text,
-            fix: self.fix,
-        }
-    }
-}
 
 /// Characters that most columns take (D501).
 const COLUMN: usize = 64;
-
-/// Ids that a remark lists; the rest is counted.
-const LISTED: usize = 5;
 
 /// The rule about a login that changed.
 pub(super) static RENAMED: Rule = Rule {
@@ -152,7 +77,7 @@ pub static RULES: [&Rule; 39] = [
         column: "Activated",
         source: "S1",
         what: "the user is active: Risk Assess' grid shows nobody else, and the license would be a wasted seat",
-        fix: "activate the user, or take the license away",
+        fix: "activate the user, or give the license to somebody else",
         check: Check::User(|profile| (!profile.active).then(|| "the user is inactive".to_owned())),
     },
     &Rule {
@@ -163,7 +88,7 @@ pub static RULES: [&Rule; 39] = [
         source: "S2",
         what: "is not blank",
         fix: "set the login",
-        check: Check::Present(login),
+        check: Check::Present(|profile| Some(&profile.login)),
     },
     &Rule {
         id: "email-blank",
@@ -245,7 +170,7 @@ pub static RULES: [&Rule; 39] = [
         source: "D501",
         what: "has at most 1000 characters",
         fix: "shorten the login, before the license is granted",
-        check: Check::AtMost(1000, login),
+        check: Check::AtMost(1000, |profile| Some(&profile.login)),
     },
     &RENAMED,
     &Rule {
@@ -533,25 +458,13 @@ pub static RULES: [&Rule; 39] = [
     },
 ];
 
-fn login(profile: &Profile) -> Option<&str> {
-    Some(&profile.login)
-}
-
+/// The e-mail address; blank is none.
 fn address_of(profile: &Profile) -> Option<&str> {
-    profile.email.as_deref()
+    profile.email.as_deref().filter(|email| !blank(Some(email)))
 }
 
 fn address(profile: &Profile) -> Option<&Address> {
     profile.address.as_ref()
-}
-
-fn blank(value: Option<&str>) -> bool {
-    value.is_none_or(|value| value.trim().is_empty())
-}
-
-fn too_long(value: &str, most: usize) -> Option<String> {
-    let length = value.chars().count();
-    (length > most).then(|| format!("it has {length} characters, the column takes {most}"))
 }
 
 fn edge_space(login: &str) -> Option<String> {
@@ -563,16 +476,6 @@ fn edge_space(login: &str) -> Option<String> {
     (leading + trailing > 0).then(|| {
         format!("it has {leading} characters of white space at the beginning and {trailing} at the end")
     })
-}
-
-fn shared(twins: &[UserId]) -> Option<String> {
-    let (first, rest) = twins.split_at(twins.len().min(LISTED));
-    let ids: Vec<String> = first.iter().map(|user| format!("user {user}")).collect();
-    match (ids.is_empty(), rest.len()) {
-        (true, _) => None,
-        (false, 0) => Some(format!("{} has it, too", ids.join(", "))),
-        (false, more) => Some(format!("{} and {more} others have it, too", ids.join(", "))),
-    }
 }
 
 fn unknown_state(address: &Address, state: fn(&Address) -> Option<&str>) -> Option<String> {

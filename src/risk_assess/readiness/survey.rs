@@ -17,7 +17,8 @@ use crate::model::tenant::AccountClass;
 use crate::risk_assess::Strictness;
 
 use super::judge::{Verdict, judge, judge_twins, verdict};
-use super::rules::{LICENSE_HELD, RULES, Rule};
+use super::rule::Rule;
+use super::rules::{LICENSE_HELD, RULES};
 use super::twins::Twins;
 
 /// Of whom to report.
