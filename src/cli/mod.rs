@@ -10,6 +10,7 @@ pub mod help;
 pub mod journal;
 pub mod plan;
 pub mod progress;
+pub mod readiness;
 pub mod recovery;
 pub mod summary;
 

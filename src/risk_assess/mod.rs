@@ -13,6 +13,7 @@
 pub mod columns;
 pub mod config;
 pub mod mismatch;
+pub mod readiness;
 pub mod sheet;
 pub mod theirs;
 
