@@ -11,6 +11,7 @@ pub mod journal;
 pub mod plan;
 pub mod progress;
 pub mod recovery;
+pub mod risk_assess_explain;
 pub mod summary;
 
 use crate::config::PROGRAM;

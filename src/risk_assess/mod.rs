@@ -12,7 +12,11 @@
 
 pub mod columns;
 pub mod config;
+pub mod dispatch;
+pub mod explain;
+pub mod mail;
 pub mod mismatch;
+pub mod report;
 pub mod sheet;
 pub mod theirs;
 
