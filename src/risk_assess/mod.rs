@@ -12,8 +12,12 @@
 
 pub mod columns;
 pub mod config;
+pub mod dispatch;
+pub mod explain;
+pub mod mail;
 pub mod mismatch;
 pub mod readiness;
+pub mod report;
 pub mod sheet;
 pub mod theirs;
 
