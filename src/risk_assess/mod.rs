@@ -11,8 +11,13 @@
 //! values go to files and mails that are meant for them, never to logs, errors or `Debug`.
 
 pub mod columns;
+mod compare;
 pub mod config;
+pub mod grid;
+pub mod import;
+pub mod layout;
 pub mod mismatch;
+pub mod reconcile;
 pub mod sheet;
 pub mod theirs;
 
