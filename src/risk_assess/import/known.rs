@@ -111,7 +111,7 @@ impl Known {
     }
 
     /// By a grid export.
-    pub fn grid(grid: Grid, file: impl Into<String>, date: Date) -> Self {
+    pub fn grid(grid: &Grid, file: impl Into<String>, date: Date) -> Self {
         let usernames = grid.accounts.iter().filter_map(|account| {
             let name = account.get(Column::Username)?;
             Some((folded(name), account.line))
@@ -122,10 +122,10 @@ impl Known {
                 date,
             },
             facts: Facts::Grid {
-                columns: grid.columns,
+                columns: grid.columns.clone(),
                 usernames: usernames.collect(),
             },
-            roster: Roster::new(grid.accounts),
+            roster: Roster::new(grid.accounts.clone()),
         }
     }
 
