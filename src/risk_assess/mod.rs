@@ -11,6 +11,7 @@
 //! values go to files and mails that are meant for them, never to logs, errors or `Debug`.
 
 pub mod columns;
+mod compare;
 pub mod config;
 pub mod dispatch;
 pub mod explain;
@@ -18,6 +19,11 @@ pub mod mail;
 pub mod mismatch;
 pub mod readiness;
 pub mod report;
+pub mod grid;
+pub mod import;
+pub mod layout;
+pub mod mismatch;
+pub mod reconcile;
 pub mod sheet;
 pub mod theirs;
 
