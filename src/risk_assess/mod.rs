@@ -12,6 +12,7 @@
 
 pub mod columns;
 pub mod config;
+pub mod deliver;
 pub mod mismatch;
 pub mod sheet;
 pub mod theirs;
