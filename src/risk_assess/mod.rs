@@ -16,6 +16,7 @@ pub mod config;
 pub mod dispatch;
 pub mod explain;
 pub mod mail;
+pub mod deliver;
 pub mod mismatch;
 pub mod readiness;
 pub mod report;
