@@ -13,18 +13,17 @@
 pub mod columns;
 mod compare;
 pub mod config;
+pub mod deliver;
 pub mod dispatch;
 pub mod explain;
-pub mod mail;
-pub mod deliver;
-pub mod mismatch;
-pub mod readiness;
-pub mod report;
 pub mod grid;
 pub mod import;
 pub mod layout;
+pub mod mail;
 pub mod mismatch;
+pub mod readiness;
 pub mod reconcile;
+pub mod report;
 pub mod sheet;
 pub mod theirs;
 
