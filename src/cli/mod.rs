@@ -12,6 +12,7 @@ pub mod plan;
 pub mod progress;
 pub mod readiness;
 pub mod recovery;
+pub mod risk_assess;
 pub mod risk_assess_explain;
 pub mod summary;
 
