@@ -10,8 +10,10 @@
 //! be shown is what Coupa was read back as, what Risk Assess answered to a file of ours, and what a grid export of a date shows. Personal
 //! values go to files and mails that are meant for them, never to logs, errors or `Debug`.
 
+pub mod account;
 pub mod columns;
 pub mod config;
+pub mod matching;
 pub mod mismatch;
 pub mod sheet;
 pub mod theirs;
