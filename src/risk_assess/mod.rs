@@ -10,6 +10,9 @@
 //! be shown is what Coupa was read back as, what Risk Assess answered to a file of ours, and what a grid export of a date shows. Personal
 //! values go to files and mails that are meant for them, never to logs, errors or `Debug`.
 
+pub mod account;
+mod books;
+pub mod change;
 pub mod columns;
 mod compare;
 pub mod config;
@@ -24,7 +27,13 @@ pub mod mismatch;
 pub mod readiness;
 pub mod reconcile;
 pub mod report;
+pub mod follow;
+pub mod matching;
+pub mod mismatch;
+pub mod readiness;
 pub mod sheet;
+pub mod sync;
 pub mod theirs;
 
+pub use change::RiskAssess;
 pub use config::{Delivery, Removal, RiskAssessConfig, Strictness, UserSync};
