@@ -132,10 +132,7 @@ impl Courier {
                 }
             } else {
                 // Not woken: what is posted now would meet the same trouble, and a refused login must not be tried with each change.
-                tokio::select! {
-                    () = tokio::time::sleep(jittered(pause)) => {}
-                    () = stop.cancelled() => {}
-                }
+                waited(jittered(pause), &stop).await;
                 pause = (pause * 2).min(patience.longest_pause);
             }
         }
@@ -213,13 +210,9 @@ impl Courier {
                 }
             };
             tell(log, &file, &told);
-            if tries == 0 || stop.is_cancelled() {
-                return Ok(Went::Left(Fault::unavailable(told)));
-            }
             let wait_now = asked.map_or_else(|| jittered(wait), |asked| asked.min(longest_wait));
-            tokio::select! {
-                () = tokio::time::sleep(wait_now) => {}
-                () = stop.cancelled() => {}
+            if tries == 0 || !waited(wait_now, stop).await {
+                return Ok(Went::Left(Fault::unavailable(told)));
             }
             wait = (wait * 2).min(longest_wait);
         }
@@ -380,6 +373,15 @@ fn has_room(file: &[Parcel], proof: Proof) -> bool {
 fn tell(log: &mut Log, parcels: &[Parcel], told: &str) {
     for parcel in parcels {
         log.tell_waiting(parcel.id, format!("{told}; it waits and is sent again"));
+    }
+}
+
+/// Waits; whether nobody called the work off.
+async fn waited(wait: Duration, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => false,
+        () = tokio::time::sleep(wait) => true,
     }
 }
 

@@ -22,6 +22,8 @@ mod phone;
 mod quick;
 mod render;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 pub use address::{Address, AddressError};
 pub use answer::{Answer, Answered, Post, Unanswered, judge};
