@@ -10,12 +10,14 @@
 //! be shown is what Coupa was read back as, what Risk Assess answered to a file of ours, and what a grid export of a date shows. Personal
 //! values go to files and mails that are meant for them, never to logs, errors or `Debug`.
 
+pub mod account;
 pub mod columns;
 mod compare;
 pub mod config;
 pub mod grid;
 pub mod import;
 pub mod layout;
+pub mod matching;
 pub mod mismatch;
 pub mod reconcile;
 pub mod sheet;
