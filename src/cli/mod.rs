@@ -11,6 +11,8 @@ pub mod journal;
 pub mod plan;
 pub mod progress;
 pub mod recovery;
+pub mod risk_assess_import;
+pub mod risk_assess_reconcile;
 pub mod summary;
 
 use crate::config::PROGRAM;
