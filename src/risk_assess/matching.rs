@@ -108,11 +108,13 @@ pub enum ConflictKind {
     EmailOfAnother,
     /// Several accounts have the user's e-mail address.
     EmailShared,
+    /// The account is found as that of several Coupa users.
+    ClaimedBySeveral,
 }
 
 impl ConflictKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::CoupaIdTwice,
         Self::IdAndUsernameApart,
         Self::UsernameOfAnother,
@@ -120,6 +122,7 @@ impl ConflictKind {
         Self::UsernameAndEmailApart,
         Self::EmailOfAnother,
         Self::EmailShared,
+        Self::ClaimedBySeveral,
     ];
 
     /// The stable word in problem records.
@@ -132,13 +135,16 @@ impl ConflictKind {
             Self::UsernameAndEmailApart => "grid-username-and-email-apart",
             Self::EmailOfAnother => "grid-email-of-another",
             Self::EmailShared => "grid-email-shared",
+            Self::ClaimedBySeveral => "grid-claimed-by-several",
         }
     }
 
     const fn says(self) -> &'static str {
         match self {
             Self::CoupaIdTwice => "several accounts carry the user's Coupa id",
-            Self::IdAndUsernameApart => "one account carries the user's Coupa id, another one the user's login",
+            Self::IdAndUsernameApart => {
+                "one account carries the user's Coupa id, another one the user's login"
+            }
             Self::UsernameOfAnother => "the account with the user's login belongs to another Coupa user",
             Self::UsernameShared => "several accounts have the user's login",
             Self::UsernameAndEmailApart => {
@@ -148,6 +154,7 @@ impl ConflictKind {
                 "the account with the user's e-mail address is linked to another Coupa user, or to an older login of this one"
             }
             Self::EmailShared => "several accounts have the user's e-mail address",
+            Self::ClaimedBySeveral => "the account is found as that of another Coupa user, too",
         }
     }
 
@@ -158,7 +165,7 @@ impl ConflictKind {
             Self::IdAndUsernameApart => &[Column::CoupaUserId, Column::CoupaUsername],
             Self::UsernameOfAnother | Self::UsernameShared => &[Column::CoupaUsername],
             Self::UsernameAndEmailApart => &[Column::Username, Column::Email],
-            Self::EmailOfAnother => &[Column::CoupaUsername, Column::Email],
+            Self::EmailOfAnother | Self::ClaimedBySeveral => &[Column::CoupaUsername, Column::Email],
             Self::EmailShared => &[Column::Email],
         }
     }
@@ -291,7 +298,8 @@ impl<'a, A: Account> Hits<'a, '_, A> {
         let linked = !self.linked.is_empty();
         let hits = if linked { self.linked } else { self.named };
         let (own, rest) = hits.split_first()?;
-        let of_another = |hit: &usize| self.has_other_id(*hit) || (!linked && self.accounts[*hit].is_linked());
+        let of_another =
+            |hit: &usize| self.has_other_id(*hit) || (!linked && self.accounts[*hit].is_linked());
         Some(if hits.iter().any(of_another) {
             self.conflict(ConflictKind::UsernameOfAnother, hits)
         } else if !rest.is_empty() {
@@ -411,7 +419,10 @@ mod tests {
 
     #[test]
     fn an_account_of_another_coupa_user_is_not_taken() {
-        assert_eq!(finds(&[(8, "ann", "", "z@x.com")]), "grid-username-of-another [2]");
+        assert_eq!(
+            finds(&[(8, "ann", "", "z@x.com")]),
+            "grid-username-of-another [2]"
+        );
         assert_eq!(finds(&[(8, "", "ann", "")]), "grid-username-of-another [2]");
         assert_eq!(
             finds(&[(0, "bob", "ann", "")]),

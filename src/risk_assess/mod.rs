@@ -11,16 +11,22 @@
 //! values go to files and mails that are meant for them, never to logs, errors or `Debug`.
 
 pub mod account;
+mod books;
+pub mod change;
 pub mod columns;
 mod compare;
 pub mod config;
+pub mod follow;
 pub mod grid;
 pub mod import;
 pub mod layout;
 pub mod matching;
 pub mod mismatch;
+pub mod readiness;
 pub mod reconcile;
 pub mod sheet;
+pub mod sync;
 pub mod theirs;
 
+pub use change::RiskAssess;
 pub use config::{Delivery, Removal, RiskAssessConfig, Strictness, UserSync};

@@ -76,16 +76,15 @@ fn undocumented(record: &Record) -> String {
 
 /// What is under way; who brings it decides what can be said.
 fn expected(record: &Record, config: &RiskAssessConfig, native: &str) -> String {
+    let by_sync = config.delivery == Delivery::Native || is_synced(record);
     match (config.delivery, config.user_sync) {
-        (Delivery::QuickIntegration, _) if !is_synced(record) => {
-            "to be delivered; not acknowledged by Risk Assess".to_owned()
+        (_, UserSync::On) if by_sync => format!("{native} expected"),
+        (_, UserSync::Unknown) if by_sync => format!("{native} expected, if User Sync is on"),
+        (Delivery::Native, _) => {
+            format!("no {native} expected: User Sync is off by the operator's statement")
         }
-        (Delivery::File, _) if !is_synced(record) => {
-            "to be uploaded by a person; nothing known of that".to_owned()
-        }
-        (_, UserSync::On) => format!("{native} expected"),
-        (_, UserSync::Off) => format!("no {native} expected: User Sync is off by the operator's statement"),
-        (_, UserSync::Unknown) => format!("{native} expected, if User Sync is on"),
+        (Delivery::QuickIntegration, _) => "to be delivered; not acknowledged by Risk Assess".to_owned(),
+        (Delivery::File, _) => "to be uploaded by a person; nothing known of that".to_owned(),
     }
 }
 
@@ -97,7 +96,9 @@ fn sent(record: &Record, row: &str) -> String {
     let on = day(record.since);
     match record.standing {
         Standing::Delivered => format!("Risk Assess acknowledged {row} on {on}"),
-        Standing::Queued => format!("Risk Assess put {row} into its queue on {on}; the result goes out by mail"),
+        Standing::Queued => {
+            format!("Risk Assess put {row} into its queue on {on}; the result goes out by mail")
+        }
         Standing::Doubtful => format!("{row} was sent on {on}, and what came back proves nothing"),
         Standing::Rejected => format!("Risk Assess refused {row} on {on}"),
         Standing::Expected | Standing::Seen(_) | Standing::Unknown => unknown(record),

@@ -1,9 +1,9 @@
 //! What a grid export of a day proves of an account.
 //!
-//! Invariants: a column is compared only where the export shows it at all; an export of a day before the user's newest change proves nothing of
-//! the user's fields, and a link only by the Coupa id; an earlier export takes nothing back that a later one showed.
+//! Invariants: a column is compared only where the export shows it at all; an export of the day of the user's newest change, or of
+//! before, proves nothing of the user's fields, and a link only by the Coupa id; an earlier export takes nothing back that a later one showed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -13,7 +13,7 @@ use crate::model::profile::{Phone, Profile};
 
 use super::super::columns::{Column, plain};
 use super::super::config::RiskAssessConfig;
-use super::super::matching::{Conflict, Found, Keys, Roster};
+use super::super::matching::{Conflict, ConflictKind, Found, Keys, Roster};
 use super::super::theirs::TheirAccount;
 use super::problem::{self, day, grid_time};
 use super::{
@@ -38,14 +38,39 @@ const COMPARED: [Column; 12] = [
 ];
 
 /// What a grid shows of one user.
-#[derive(Debug)]
-pub struct Observation<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
     /// The account that was found, if one was.
-    pub found: Found<'a>,
+    pub sighting: Sighting,
     /// Columns in which that account is not as Coupa shows the user.
     pub differing: Vec<Column>,
     /// Columns that were compared.
     pub compared: Vec<Column>,
+}
+
+/// What was found of one user's account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sighting {
+    /// This account.
+    Account {
+        /// By what it was found.
+        link: Link,
+        /// Its line in the grid.
+        line: u64,
+        /// Whether it is linked to Coupa.
+        linked: bool,
+        /// Whether it is active: the grid shows no others (S1), unless it says so in a column.
+        active: bool,
+    },
+    /// None.
+    Nobody,
+    /// Accounts among which a person has to decide.
+    Conflict {
+        /// What is wrong.
+        kind: ConflictKind,
+        /// In one sentence, lines only.
+        text: String,
+    },
 }
 
 /// What is not as it should be, by a grid that proves it.
@@ -60,7 +85,7 @@ pub struct Failing {
 }
 
 /// Columns of which an export shows a value for somebody: only in these a blank one says something.
-pub fn shown_columns(accounts: &[TheirAccount]) -> BTreeSet<Column> {
+fn shown_columns(accounts: &[TheirAccount]) -> BTreeSet<Column> {
     let mut shown: BTreeSet<Column> = accounts
         .iter()
         .flat_map(|account| account.cells.keys().copied())
@@ -71,33 +96,74 @@ pub fn shown_columns(accounts: &[TheirAccount]) -> BTreeSet<Column> {
     shown
 }
 
-/// Looks for a user's account among those of a grid that shows these columns.
-pub fn observe<'a>(
-    profile: &Profile,
-    roster: &Roster<'a, TheirAccount>,
-    shown: &BTreeSet<Column>,
-) -> Observation<'a> {
-    let found = roster.find(&Keys {
-        user: profile.user,
-        login: &profile.login,
-        email: profile.email.as_deref(),
-    });
+/// What a grid shows of each of these users, in their order. Give every user of whom one is to be told from another: an account that two of
+/// them could have is nobody's.
+pub fn observe(profiles: &[Profile], roster: &Roster<'_, TheirAccount>) -> Vec<Observation> {
+    let shown = shown_columns(roster.accounts());
+    let found: Vec<Found<'_>> = profiles
+        .iter()
+        .map(|profile| {
+            roster.find(&Keys {
+                user: profile.user,
+                login: &profile.login,
+                email: profile.email.as_deref(),
+            })
+        })
+        .collect();
+    let mut claims: HashMap<u64, usize> = HashMap::new();
+    for found in &found {
+        if let Found::Linked(_, account) = found {
+            *claims.entry(account.line).or_default() += 1;
+        }
+    }
+    let several = |link: Link, account: &TheirAccount| link != Link::CoupaId && claims[&account.line] > 1;
+    let both = profiles.iter().zip(found);
+    both.map(|(profile, found)| match found {
+        Found::Linked(link, account) if several(link, account) => {
+            let (kind, accounts) = (ConflictKind::ClaimedBySeveral, vec![account]);
+            in_conflict(&Conflict { kind, accounts })
+        }
+        Found::Linked(link, account) => compared(profile, link, account, &shown),
+        Found::Nobody => only(Sighting::Nobody),
+        Found::Conflict(conflict) => in_conflict(&conflict),
+    })
+    .collect()
+}
+
+fn in_conflict(conflict: &Conflict<'_, TheirAccount>) -> Observation {
+    only(Sighting::Conflict {
+        kind: conflict.kind,
+        text: conflict.text(),
+    })
+}
+
+const fn only(sighting: Sighting) -> Observation {
+    Observation {
+        sighting,
+        differing: Vec::new(),
+        compared: Vec::new(),
+    }
+}
+
+fn compared(profile: &Profile, link: Link, account: &TheirAccount, shown: &BTreeSet<Column>) -> Observation {
     let mut compared = Vec::new();
     let mut differing = Vec::new();
-    if let Found::Linked(_, account) = &found {
-        for column in COMPARED.into_iter().filter(|column| shown.contains(column)) {
-            match same(profile, account, column) {
-                None => {}
-                Some(true) => compared.push(column),
-                Some(false) => {
-                    compared.push(column);
-                    differing.push(column);
-                }
-            }
+    for column in COMPARED.into_iter().filter(|column| shown.contains(column)) {
+        let Some(same) = same(profile, account, column) else {
+            continue;
+        };
+        compared.push(column);
+        if !same {
+            differing.push(column);
         }
     }
     Observation {
-        found,
+        sighting: Sighting::Account {
+            link,
+            line: account.line,
+            linked: account.is_linked(),
+            active: is_active(account),
+        },
         differing,
         compared,
     }
@@ -160,7 +226,7 @@ fn same_phone(ours: Option<&Phone>, theirs: Option<&str>) -> bool {
     .contains(&theirs)
 }
 
-/// Whether the grid shows the account as active: it shows no others (S1), unless it says so in a column.
+/// Whether the row does not say that its account is inactive.
 fn is_active(account: &TheirAccount) -> bool {
     let status = account.get(Column::Status).map(plain);
     !matches!(
@@ -173,7 +239,7 @@ fn is_active(account: &TheirAccount) -> bool {
 pub fn graded(
     mut record: Record,
     profile: &Profile,
-    observation: &Observation<'_>,
+    observation: &Observation,
     config: &RiskAssessConfig,
     grid: Date,
     at: Timestamp,
@@ -186,19 +252,22 @@ pub fn graded(
         && Some(record.expectation) == expectation(profile, config);
     // Without `updated-at` the change may be as new as the reading.
     let changed = profile.updated_at.unwrap_or(record.reading.at);
-    if !same_reading || grid < day(changed) {
-        if let Found::Linked(Link::CoupaId, _) = observation.found {
-            record.link = Some((Link::CoupaId, grid));
+    if !same_reading || grid <= day(changed) {
+        if let Sighting::Account {
+            link: link @ Link::CoupaId,
+            ..
+        } = observation.sighting
+        {
+            record.link = Some((link, grid));
             problem::clear(&mut record, &[GRID_NOT_LINKED]);
         }
         return (record, None);
     }
     problem::clear_grid(&mut record);
-    if let Found::Linked(link, _) = observation.found {
+    if let Sighting::Account { link, .. } = observation.sighting {
         record.link = Some((link, grid));
     }
-    let shows = shows(record.expectation, observation, grid);
-    match shows {
+    match shows(record.expectation, observation, grid) {
         Shows::Expected(evidence) => {
             record.standing = Standing::Seen(grid);
             record.since = at;
@@ -250,56 +319,69 @@ enum Shows {
     Failing(Failing),
 }
 
-fn shows(expectation: Expectation, observation: &Observation<'_>, grid: Date) -> Shows {
-    let account = match &observation.found {
-        Found::Conflict(conflict) => return Shows::Failing(in_conflict(conflict, grid)),
-        Found::Linked(link, account) => Some((*link, *account)),
-        Found::Nobody => None,
-    };
-    let active = account.filter(|(_, account)| is_active(account));
-    let none = || format!("the grid of {grid} shows no active account of the user");
-    let one = |link: Link| format!("the grid of {grid} shows an active account of the user, found by {}", word(link));
+fn shows(expectation: Expectation, observation: &Observation, grid: Date) -> Shows {
     let failing = |kind, fields: &[Column], reason: String| {
         let fields = fields.to_vec();
         Shows::Failing(Failing { kind, fields, reason })
     };
-    match (expectation, account, active) {
-        (Expectation::Active, None, _) => failing(GRID_MISSING, &[], none()),
-        (Expectation::Active, Some(_), None) => {
-            let reason = format!("the grid of {grid} shows the account as inactive");
-            failing(GRID_INACTIVE, &[Column::Status], reason)
+    let (link, linked, active) = match &observation.sighting {
+        Sighting::Conflict { kind, text } => {
+            return failing(
+                kind.name(),
+                kind.columns(),
+                format!("in the grid of {grid}: {text}"),
+            );
         }
-        (Expectation::Active, Some(_), Some((link, account))) if !account.is_linked() => {
-            let reason = format!("{}; it is not linked to Coupa", one(link));
-            failing(
-                GRID_NOT_LINKED,
-                &[Column::CoupaUserId, Column::CoupaUsername],
-                reason,
-            )
-        }
-        (Expectation::Active, Some(_), Some((link, _))) if observation.differing.is_empty() => {
+        Sighting::Nobody => return without(expectation, grid),
+        Sighting::Account {
+            link, linked, active, ..
+        } => (*link, *linked, *active),
+    };
+    if !active {
+        return match expectation {
+            Expectation::Active => {
+                let reason = format!("the grid of {grid} shows the account as inactive");
+                failing(GRID_INACTIVE, &[Column::Status], reason)
+            }
+            Expectation::Closed | Expectation::Kept | Expectation::Undocumented => without(expectation, grid),
+        };
+    }
+    let found = format!(
+        "the grid of {grid} shows an active account of the user, found by {}",
+        word(link)
+    );
+    match expectation {
+        Expectation::Active if !linked => failing(
+            GRID_NOT_LINKED,
+            &[Column::CoupaUserId, Column::CoupaUsername],
+            format!("{found}; it is not linked to Coupa"),
+        ),
+        Expectation::Active if observation.differing.is_empty() => {
             let compared = titles(&observation.compared);
-            Shows::Expected(format!("{}; equal to Coupa in: {compared}", one(link)))
+            Shows::Expected(format!("{found}; equal to Coupa in: {compared}"))
         }
-        (Expectation::Active, Some(_), Some((link, _))) => {
-            let reason = format!("{}; it differs in: {}", one(link), titles(&observation.differing));
-            failing(GRID_DIFFERS, &observation.differing, reason)
-        }
-        (Expectation::Closed, _, None) => Shows::Expected(none()),
-        (Expectation::Closed, _, Some((link, _))) => {
-            failing(GRID_STILL_ACTIVE, &[Column::Status], one(link))
-        }
-        (Expectation::Kept, _, Some((link, _))) => Shows::Expected(one(link)),
-        (Expectation::Undocumented, _, Some((link, _))) => Shows::Nothing(one(link)),
-        (Expectation::Kept | Expectation::Undocumented, _, None) => Shows::Nothing(none()),
+        Expectation::Active => failing(
+            GRID_DIFFERS,
+            &observation.differing,
+            format!("{found}; it differs in: {}", titles(&observation.differing)),
+        ),
+        Expectation::Closed => failing(GRID_STILL_ACTIVE, &[Column::Status], found),
+        Expectation::Kept => Shows::Expected(found),
+        Expectation::Undocumented => Shows::Nothing(found),
     }
 }
 
-fn in_conflict(conflict: &Conflict<'_, TheirAccount>, grid: Date) -> Failing {
-    Failing {
-        kind: conflict.kind.name(),
-        fields: conflict.kind.columns().to_vec(),
-        reason: format!("in the grid of {grid}: {}", conflict.text()),
+/// A grid that shows no active account of the user.
+fn without(expectation: Expectation, grid: Date) -> Shows {
+    let none = format!("the grid of {grid} shows no active account of the user");
+    match expectation {
+        Expectation::Active => Shows::Failing(Failing {
+            kind: GRID_MISSING,
+            fields: Vec::new(),
+            reason: none,
+        }),
+        Expectation::Closed => Shows::Expected(none),
+        Expectation::Kept | Expectation::Undocumented => Shows::Nothing(none),
     }
 }
 

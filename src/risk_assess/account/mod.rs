@@ -27,10 +27,10 @@ use super::config::{Delivery, Removal, RiskAssessConfig, UserSync};
 
 pub use claim::claim;
 pub use fingerprint::{Fingerprint, digest, fingerprint, folded};
-pub use grid::{Failing, Observation, graded, observe, shown_columns};
+pub use grid::{Failing, Observation, Sighting, graded, observe};
 pub use problem::{
     EMAIL_SHARED, GRID_DIFFERS, GRID_INACTIVE, GRID_MISSING, GRID_NOT_LINKED, GRID_STILL_ACTIVE,
-    LOGIN_SHARED, NOT_FOLLOWED, REJECTED, USER_ABSENT, shared, with_shared,
+    LOGIN_SHARED, NOT_FOLLOWED, NOT_SENT, REJECTED, USER_ABSENT, add as add_problem, shared, with_shared,
 };
 
 /// What the documented sync comes to for a user; `None` where the tenant does not show whether the license is held.
@@ -43,6 +43,20 @@ pub fn expectation(profile: &Profile, config: &RiskAssessConfig) -> Option<Expec
     })
 }
 
+/// What the profile says, asked for at `at`; `None` where the tenant does not show whether the license is held.
+pub fn reading(profile: &Profile, at: Timestamp) -> Option<Reading> {
+    let Fingerprint { fields, login, email } = fingerprint(profile);
+    Some(Reading {
+        at,
+        updated_at: profile.updated_at,
+        licensed: profile.licensed?,
+        active: profile.active,
+        fields,
+        login,
+        email,
+    })
+}
+
 /// The record after Coupa was read at `at` (the moment before the question was sent). `None` for a user who never held the license.
 pub fn read(
     old: Option<Record>,
@@ -50,23 +64,13 @@ pub fn read(
     config: &RiskAssessConfig,
     at: Timestamp,
 ) -> Option<Record> {
-    let (Some(licensed), Some(expectation)) = (profile.licensed, expectation(profile, config)) else {
+    let (Some(reading), Some(expectation)) = (reading(profile, at), expectation(profile, config)) else {
         return old;
-    };
-    let Fingerprint { fields, login, email } = fingerprint(profile);
-    let reading = Reading {
-        at,
-        updated_at: profile.updated_at,
-        licensed,
-        active: profile.active,
-        fields,
-        login,
-        email,
     };
     let synced = old.as_ref().is_some_and(is_synced);
     let outset = outset(profile.class, synced, expectation, config);
     match old {
-        None if !licensed => None,
+        None if !reading.licensed => None,
         None => Some(Record {
             user: profile.user,
             expectation,
@@ -161,7 +165,7 @@ pub fn answered(mut record: Record, sent: &Sent, standing: Standing, evidence: &
     }
     match standing {
         Standing::Rejected => problem::add(&mut record, REJECTED, evidence.to_owned(), at),
-        Standing::Delivered | Standing::Queued => problem::clear(&mut record, &[REJECTED]),
+        Standing::Delivered | Standing::Queued => problem::clear(&mut record, &[REJECTED, NOT_SENT]),
         Standing::Expected | Standing::Doubtful | Standing::Seen(_) | Standing::Unknown => {}
     }
     if replaces(standing, record.standing) {
@@ -174,25 +178,25 @@ pub fn answered(mut record: Record, sent: &Sent, standing: Standing, evidence: &
 
 /// Whether an answer says more than what is known, or something else. A repeated row that is answered with less takes nothing back.
 const fn replaces(answer: Standing, known: Standing) -> bool {
-    match (answer, known) {
-        // No answer of the import shows a grid; and what a grid showed is more than any answer.
-        (Standing::Seen(_), _) | (_, Standing::Seen(_)) => false,
-        (Standing::Expected | Standing::Unknown, known) => {
-            matches!(known, Standing::Expected | Standing::Unknown)
-        }
-        (Standing::Queued | Standing::Doubtful, Standing::Delivered) => false,
-        (Standing::Delivered | Standing::Queued | Standing::Doubtful | Standing::Rejected, _) => true,
+    match answer {
+        // No answer of the import shows a grid.
+        Standing::Seen(_) => false,
+        Standing::Rejected => true,
+        // What a grid showed is more than any acknowledgement.
+        Standing::Delivered => !matches!(known, Standing::Seen(_)),
+        Standing::Queued => !matches!(known, Standing::Seen(_) | Standing::Delivered),
+        Standing::Doubtful => !matches!(known, Standing::Seen(_) | Standing::Delivered | Standing::Queued),
+        Standing::Expected | Standing::Unknown => matches!(known, Standing::Expected | Standing::Unknown),
     }
 }
 
 /// Whether a row for the user is to be delivered after `old` became `new`.
 pub fn is_due(
     old: Option<&Record>,
-    new: Option<&Record>,
+    new: &Record,
     class: AccountClass,
     config: &RiskAssessConfig,
 ) -> bool {
-    let Some(new) = new else { return false };
     let changed = match old {
         // Nobody needs an account that is closed from its begin.
         None => new.expectation == Expectation::Active,
@@ -241,13 +245,14 @@ const fn keeper(class: AccountClass, synced: bool, config: &RiskAssessConfig) ->
             );
         }
     }
-    let native = synced || matches!(config.delivery, Delivery::Native);
-    match config.user_sync {
-        UserSync::Off if native => {
+    match (config.delivery, config.user_sync) {
+        (Delivery::Native, UserSync::Off) => {
             Keeper::Nobody("User Sync is off by the operator's statement, and nothing else brings the account")
         }
-        UserSync::On | UserSync::Unknown if native => Keeper::Sync,
-        UserSync::On | UserSync::Off | UserSync::Unknown => Keeper::Us,
+        (Delivery::Native, UserSync::On | UserSync::Unknown) => Keeper::Sync,
+        // An import leaves the fields of such accounts alone (S2).
+        (_, UserSync::On | UserSync::Unknown) if synced => Keeper::Sync,
+        (Delivery::QuickIntegration | Delivery::File, _) => Keeper::Us,
     }
 }
 

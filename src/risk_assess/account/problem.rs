@@ -20,7 +20,9 @@ pub const USER_ABSENT: &str = "user-absent";
 /// The user was changed through us and could not be read afterwards.
 pub const NOT_FOLLOWED: &str = "not-followed";
 /// Risk Assess refused the row.
-pub const REJECTED: &str = "rejected";
+pub const REJECTED: &str = "delivery-rejected";
+/// No row can be sent for the user.
+pub const NOT_SENT: &str = "delivery-impossible";
 /// The grid shows no active account.
 pub const GRID_MISSING: &str = "grid-missing";
 /// The grid shows other values than Coupa.
@@ -36,8 +38,9 @@ pub const GRID_STILL_ACTIVE: &str = "grid-still-active";
 const GRID: &str = "grid-";
 
 /// Kinds that are over when something else is expected than before.
-const MOOT_AFTER_CHANGE: [&str; 5] = [
+const MOOT_AFTER_CHANGE: [&str; 6] = [
     REJECTED,
+    NOT_SENT,
     GRID_MISSING,
     GRID_DIFFERS,
     GRID_INACTIVE,
@@ -50,7 +53,7 @@ pub(super) fn has(record: &Record, kind: &str) -> bool {
 }
 
 /// Adds a problem in place of one of its kind.
-pub(super) fn add(record: &mut Record, kind: &str, text: String, at: Timestamp) {
+pub fn add(record: &mut Record, kind: &str, text: String, at: Timestamp) {
     let same = |problem: &Problem| &*problem.kind == kind;
     if let Some(known) = record.problems.iter_mut().find(|problem| same(problem)) {
         if *known.text != *text {
@@ -74,9 +77,7 @@ pub(super) fn clear_moot(record: &mut Record) {
 
 /// Takes away what earlier grids showed.
 pub(super) fn clear_grid(record: &mut Record) {
-    record
-        .problems
-        .retain(|problem| !problem.kind.starts_with(GRID));
+    record.problems.retain(|problem| !problem.kind.starts_with(GRID));
 }
 
 /// The day of the latest grid that left a problem.
