@@ -179,6 +179,32 @@ pub enum GraphqlAccess {
     Errors,
 }
 
+/// How the country of an address is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CountryForm {
+    /// `{"code": "US", "name": "United States"}`
+    #[default]
+    Object,
+    /// `"US"`
+    Code,
+    /// `"United States"`
+    Name,
+}
+
+/// What becomes of license flags in a POST of a user.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NewcomerLicenses {
+    /// They are set.
+    #[default]
+    Given,
+    /// They are passed over in silence.
+    Ignored,
+    /// 400.
+    Rejected,
+}
+
 /// Whether `__type` and `__schema` answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -401,6 +427,14 @@ pub struct Readings {
     pub updated_at: UpdatedAt,
     /// A custom field without which no user can be created.
     pub required_custom_field: Option<String>,
+    /// The country of an address.
+    pub country: PerSurface<CountryForm>,
+    /// Elements (dashed REST names) on which conditions are passed over in silence.
+    pub ignored_filters: PerSurface<Vec<String>>,
+    /// Elements on which conditions are refused.
+    pub refused_filters: PerSurface<Vec<String>>,
+    /// License flags in a POST of a user.
+    pub newcomer_licenses: NewcomerLicenses,
 }
 
 impl Default for Readings {
@@ -446,6 +480,10 @@ impl Default for Readings {
             active_write: Heed::default(),
             updated_at: UpdatedAt::default(),
             required_custom_field: None,
+            country: PerSurface::default(),
+            ignored_filters: PerSurface::default(),
+            refused_filters: PerSurface::default(),
+            newcomer_licenses: NewcomerLicenses::default(),
         }
     }
 }
