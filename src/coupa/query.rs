@@ -8,10 +8,11 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::licenses::camel;
-use super::wire::{Field, Plain};
+use super::wire::{Field, Part, Plain};
 
 /// Rows per call; Coupa gives no more.
 pub(crate) const PAGE: usize = 50;
@@ -44,6 +45,8 @@ pub(crate) enum Only {
     Flag(Box<str>),
     /// Users of this name.
     Named(Named),
+    /// Users changed at this time or later.
+    ChangedSince(Timestamp),
 }
 
 /// A login or an e-mail address.
@@ -125,6 +128,11 @@ impl Only {
             Self::Group(id) => Some(("user_groups[id]".to_owned(), id.to_string())),
             Self::Flag(name) => Some((name.to_string(), "true".to_owned())),
             Self::Named(named) => Some((named.element.name().to_owned(), named.text.to_string())),
+            Self::ChangedSince(time) => Some((
+                "updated_at[gt_or_eq]".to_owned(),
+                // Whole seconds, as Coupa writes them: a little earlier finds a little more.
+                time.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string(),
+            )),
         }
     }
 }
@@ -164,10 +172,13 @@ pub(crate) fn user_projection(fields: &[Field], projection: Projection) -> Optio
     let mut list = vec![json!("id")];
     for field in fields {
         let name = projection.spell(field.name())?;
-        list.push(match field.inner() {
-            Some(inner) => json!({ name: [inner] }),
-            None => name.into(),
-        });
+        let inner = field.inner();
+        if inner.is_empty() {
+            list.push(name.into());
+            continue;
+        }
+        let parts: Option<Vec<Value>> = inner.iter().map(|part| projection.part(*part)).collect();
+        list.push(json!({ name: parts? }));
     }
     projection.parameter(list)
 }
@@ -188,6 +199,14 @@ impl Projection {
             Self::Dashed => Some(name.to_owned()),
             Self::Whole => None,
         }
+    }
+
+    fn part(self, part: Part) -> Option<Value> {
+        let name = self.spell(part.name)?;
+        Some(match part.of {
+            Some(of) => json!({ name: [of] }),
+            None => name.into(),
+        })
     }
 
     fn parameter(self, list: Vec<Value>) -> Option<(String, String)> {
@@ -265,14 +284,29 @@ fn selection(fields: &[Field]) -> (String, Vec<String>) {
         let name = camel(field.name());
         text.push(' ');
         text.push_str(&name);
-        if let Some(inner) = field.inner() {
+        asked.push(name);
+        let inner = field.inner();
+        if !inner.is_empty() {
+            let parts: Vec<String> = inner.iter().map(|part| graphql_part(*part, &mut asked)).collect();
             text.push('{');
-            text.push_str(inner);
+            text.push_str(&parts.join(" "));
             text.push('}');
         }
-        asked.push(name);
     }
     (text, asked)
+}
+
+/// Names of parts count as asked for where they can be told from common words.
+fn graphql_part(part: Part, asked: &mut Vec<String>) -> String {
+    let name = camel(part.name);
+    let text = match part.of {
+        Some(of) => format!("{name}{{{of}}}"),
+        None => name.clone(),
+    };
+    if name != "id" && name != "name" {
+        asked.push(name);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -79,14 +79,15 @@ mod tests;
 
 pub use barrier::{PausePoint, Paused};
 pub use config::{DEFAULT_SCOPES, PAGE_CAP, SandboxConfig, TlsFiles};
-pub use edits::{Change, Edit, EditError, ScriptedEdit};
+pub use edits::{Change, Edit, EditError, ProfileEdit, ScriptedEdit};
 pub use faults::{Effect, FaultAction, Faults, ScriptedFault};
 pub use gaps::{Gaps, UserGaps};
 pub use log::LogEntry;
 pub use matching::{Matching, When, WriteClass};
+pub use person::{Address, Country, Phone};
 pub use readings::{
-    Clear, ClearedRoles, EmptyList, ErrorBody, GraphqlAccess, Heed, IdForm, Introspection, KeyForm, KeyIn,
-    ListWrite, MembershipCreate, MembershipDelete, Ordering, PerList, PerSurface, Presence, Readings,
+    Clear, ClearedRoles, CountryForm, EmptyList, ErrorBody, GraphqlAccess, Heed, IdForm, Introspection, KeyForm,
+    KeyIn, ListWrite, MembershipCreate, MembershipDelete, NewcomerLicenses, Ordering, PerList, PerSurface, Presence, Readings,
     RestAccess, RetryAfter, TopLevel, Touch, UpdatedAt, Visibility, WriteReply,
 };
 pub use stats::{RequestKind, Stats};
