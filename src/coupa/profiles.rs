@@ -71,10 +71,7 @@ struct Listing {
 
 impl Asking {
     fn new(manner: Manner) -> Self {
-        Self {
-            manner,
-            more: more(),
-        }
+        Self { manner, more: more() }
     }
 
     /// Without the names a surface refuses; whether that leaves anything out.
@@ -82,7 +79,11 @@ impl Asking {
         let refused = |name: &str| refused.contains(&camel(name));
         let kept = |field: &Field| match field {
             _ if refused(field.name()) => None,
-            Field::Object(parts) => Some(parts.without(refused).map_or_else(|| field.clone(), Field::Object)),
+            Field::Object(parts) => Some(
+                parts
+                    .without(refused)
+                    .map_or_else(|| field.clone(), Field::Object),
+            ),
             Field::Plain(_) | Field::List(_) | Field::Flag(_) => Some(field.clone()),
         };
         let more: Vec<Field> = self.more.iter().filter_map(kept).collect();
@@ -279,12 +280,11 @@ impl Probe {
         };
         let manner = self.asking(other).manner;
         match rows::single(&self.reader.client, manner, other, user.get(), &[]).await {
-            Ok(None) => Ok(()),
             Ok(Some(_)) => Err(Fault::unavailable(format!(
                 "Coupa shows user {user} over {other} and not over {surface}"
             ))),
             Err(failure) if failure.is_transient() || failure.concerns_all() => Err(failure.into()),
-            Err(_) => Ok(()),
+            Ok(None) | Err(_) => Ok(()),
         }
     }
 
@@ -387,7 +387,11 @@ impl Probe {
             offset += rows.len() as u64;
             ids.extend(rows.iter().map(|row| row.id));
             // A page may start with rows of the one before. If nothing but that comes, the offset is not heeded.
-            repeated = if ids.len() == known { repeated + rows.len() } else { 0 };
+            repeated = if ids.len() == known {
+                repeated + rows.len()
+            } else {
+                0
+            };
             if repeated > ids.len() {
                 return Err(Failure::new(Object::Users, surface, Trouble::Endless).into());
             }

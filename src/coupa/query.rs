@@ -312,7 +312,7 @@ fn graphql_part(part: Part, asked: &mut Vec<String>) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::super::wire::{List, Plain};
+    use super::super::wire::{List, Parts, Plain};
     use super::*;
 
     fn fields() -> Vec<Field> {
@@ -323,6 +323,11 @@ mod tests {
             Field::List(List::Groups),
             Field::Flag("risk-assess-user".into()),
         ]
+    }
+
+    fn with_objects() -> Vec<Field> {
+        let objects = [Field::Object(Parts::phone()), Field::Object(Parts::address())];
+        fields().into_iter().chain(objects).collect()
     }
 
     fn line(pairs: &[(String, String)]) -> String {
@@ -394,6 +399,31 @@ mod tests {
     }
 
     #[test]
+    fn objects_are_asked_for_in_parts() {
+        let fields = [Field::Object(Parts::phone()), Field::Object(Parts::address())];
+        let pairs = rest_users(
+            &Window::One,
+            &Only::ChangedSince("2024-05-01T10:00:00.9Z".parse().unwrap()),
+            &fields,
+            Projection::Underscored,
+        );
+        assert_eq!(
+            line(&pairs),
+            concat!(
+                r#"updated_at[gt_or_eq]=2024-05-01T10:00:00+00:00&limit=1&fields=["id","#,
+                r#"{"phone_work":["country_code","area_code","number","extension"]},"#,
+                r#"{"default_address":["street1","street2","street3","street4","city","state","state_iso_code","postal_code",{"country":["code"]}]}]"#
+            )
+        );
+        let document = graphql_user(7, &fields);
+        assert!(document.body.contains(
+            "phoneWork{countryCode areaCode number extension} defaultAddress{street1 street2 street3 street4 city state stateIsoCode \
+             postalCode country{code}}"
+        ));
+        assert!(document.asked.iter().any(|name| name == "stateIsoCode"));
+    }
+
+    #[test]
     fn a_name_is_escaped_and_not_shown() {
         let only = Only::Named(Named {
             element: Plain::Email,
@@ -412,7 +442,7 @@ mod tests {
     fn every_document_is_valid_graphql() {
         let bodies = [
             graphql_introspection().body,
-            graphql_user(5, &fields()).body,
+            graphql_user(5, &with_objects()).body,
             graphql_users(&Window::One, &Only::Everything, &fields(), Dialect::Full).body,
             graphql_list(
                 "userGroups",

@@ -165,7 +165,12 @@ impl Reader {
         })
     }
 
-    pub(super) fn in_order(&self, surface: Surface, rows: Vec<UserRow>, after: u64) -> Result<Vec<UserRow>, Fault> {
+    pub(super) fn in_order(
+        &self,
+        surface: Surface,
+        rows: Vec<UserRow>,
+        after: u64,
+    ) -> Result<Vec<UserRow>, Fault> {
         let problem = match tidy(rows, after, |row| row.id) {
             Tidy::Rows(rows) => return Ok(rows),
             Tidy::Disorder => "are not in order of their ids",

@@ -137,7 +137,9 @@ impl Run<'_> {
                     None => Some(self.appeared(draft).await?.ok_or_else(|| self.not_shown())?),
                 },
                 // A license may be what is wrong, and it can be given to the account later.
-                Reply::Refused(fault) if *fault.kind() == FaultKind::Invalid && !asked.licenses.is_empty() => {
+                Reply::Refused(fault)
+                    if *fault.kind() == FaultKind::Invalid && !asked.licenses.is_empty() =>
+                {
                     asked.licenses.clear();
                     last = Some(fault);
                     continue;

@@ -231,7 +231,8 @@ impl<'a> Compiler<'a> {
             return None;
         };
         self.check_arguments(field, &[]);
-        let as_text = |target: &Type| *target == Type::Country && readings.country.graphql != CountryForm::Object;
+        let as_text =
+            |target: &Type| *target == Type::Country && readings.country.graphql != CountryForm::Object;
         let source = match attribute.target().filter(|target| !as_text(target)) {
             Some(_) if depth == 0 => {
                 self.problem("Query is nested too deeply");

@@ -86,9 +86,10 @@ pub use log::LogEntry;
 pub use matching::{Matching, When, WriteClass};
 pub use person::{Address, Country, Phone};
 pub use readings::{
-    Clear, ClearedRoles, CountryForm, EmptyList, ErrorBody, GraphqlAccess, Heed, IdForm, Introspection, KeyForm,
-    KeyIn, ListWrite, MembershipCreate, MembershipDelete, NewcomerLicenses, Ordering, PerList, PerSurface, Presence, Readings,
-    RestAccess, RetryAfter, TopLevel, Touch, UpdatedAt, Visibility, WriteReply,
+    Clear, ClearedRoles, CountryForm, EmptyList, ErrorBody, GraphqlAccess, Heed, IdForm, Introspection,
+    KeyForm, KeyIn, ListWrite, MembershipCreate, MembershipDelete, NewcomerLicenses, Ordering, PerList,
+    PerSurface, Presence, Readings, RestAccess, RetryAfter, TopLevel, Touch, UpdatedAt, Visibility,
+    WriteReply,
 };
 pub use stats::{RequestKind, Stats};
 pub use truth::{Truth, TruthClass, TruthGroup, TruthGroupKind, TruthLicense, TruthRole, TruthUser};
@@ -229,6 +230,13 @@ impl Running {
     /// What is really in the tenant.
     pub fn truth(&self) -> Truth {
         Truth::of(&self.state.store.read())
+    }
+
+    /// When a user was last changed, in seconds since 1970. Apart from the truth, which is equal again when a change is undone.
+    pub fn updated_at(&self, user: u64) -> Option<i64> {
+        let tenant = self.state.store.read();
+        let row = tenant.locate(schema::Type::User, user)?;
+        Some(tenant.true_profile(row).updated)
     }
 
     /// Requests so far.

@@ -130,17 +130,29 @@ pub(super) const COUNTRIES: [(&str, &str); 6] = [
     ("JP", "Japan"),
 ];
 
-/// Where people live: city, state, its code, place in [`COUNTRIES`].
-const PLACES: [(&str, Option<(&str, &str)>, usize); 8] = [
-    ("Zürich", Some(("Zürich", "CH-ZH")), 0),
-    ("Reno", Some(("Nevada", "US-NV")), 1),
-    ("New York", Some(("NY", "US-NY")), 1),
-    ("Toronto", Some(("Ontario", "CA-ON")), 2),
-    ("München", Some(("Bayern", "DE-BY")), 3),
-    ("Leeds", None, 4),
-    ("東京", None, 5),
+/// Where people live.
+struct Place {
+    city: &'static str,
+    /// The state and its code.
+    state: Option<(&'static str, &'static str)>,
+    /// Place in [`COUNTRIES`].
+    country: usize,
+}
+
+const fn place(city: &'static str, state: Option<(&'static str, &'static str)>, country: usize) -> Place {
+    Place { city, state, country }
+}
+
+const PLACES: [Place; 8] = [
+    place("Zürich", Some(("Zürich", "CH-ZH")), 0),
+    place("Reno", Some(("Nevada", "US-NV")), 1),
+    place("New York", Some(("NY", "US-NY")), 1),
+    place("Toronto", Some(("Ontario", "CA-ON")), 2),
+    place("München", Some(("Bayern", "DE-BY")), 3),
+    place("Leeds", None, 4),
+    place("東京", None, 5),
     // A state that nobody knows.
-    ("Springfield", Some(("Westmoria", "US-WM")), 1),
+    place("Springfield", Some(("Westmoria", "US-WM")), 1),
 ];
 
 /// Longer than Risk Assess takes.
@@ -220,9 +232,15 @@ impl Tenant {
         let american = handle % 7 == 3;
         Phone {
             country_code: Some(if american { "1" } else { "41" }.to_owned()),
-            area_code: Some(if american { "555".to_owned() } else { format!("{:02}", handle % 100) }),
+            area_code: Some(if american {
+                "555".to_owned()
+            } else {
+                format!("{:02}", handle % 100)
+            }),
             number: Some(format!("555{:04}", handle % 10_000)),
-            extension: handle.is_multiple_of(9).then(|| format!("{}", handle % 100_000 + 7)),
+            extension: handle
+                .is_multiple_of(9)
+                .then(|| format!("{}", handle % 100_000 + 7)),
         }
     }
 
@@ -239,12 +257,15 @@ impl Tenant {
         if let Some(written) = handle.checked_sub(WRITTEN) {
             return self.addresses[as_index(written)].clone();
         }
-        let (city, state, country) = *choose(&PLACES, self.seed, stream::PLACE, handle);
+        let Place { city, state, country } = *choose(&PLACES, self.seed, stream::PLACE, handle);
         let (code, name) = COUNTRIES[country];
         let text = |text: &str| Some(text.to_owned());
         let long = chance(self.seed, stream::LONG_STREET, handle, 30);
         Address {
-            street1: Some(format!("{handle} {}", if long { LONG_STREET } else { "Long Street" })),
+            street1: Some(format!(
+                "{handle} {}",
+                if long { LONG_STREET } else { "Long Street" }
+            )),
             street2: None,
             street3: (handle % 8 == 6).then(|| "Rear building".to_owned()),
             street4: None,

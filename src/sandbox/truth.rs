@@ -76,8 +76,6 @@ pub struct TruthUser {
     pub default_address: Option<Address>,
     /// Creation, seconds since 1970.
     pub created_at: i64,
-    /// Last change, seconds since 1970.
-    pub updated_at: i64,
     /// Ids of roles, ascending.
     pub roles: Vec<u64>,
     /// Ids of groups and projects, ascending.
@@ -226,7 +224,6 @@ fn user_of(tenant: &Tenant, user: u64) -> TruthUser {
         phone_work: profile.phone_work.map(|phone| tenant.phone(phone)),
         default_address: profile.address.map(|address| tenant.address(address)),
         created_at: profile.created,
-        updated_at: profile.updated,
         roles: row.roles.iter().map(|&r| tenant.roles[r as usize].id).collect(),
         groups: tenant
             .true_groups(user)

@@ -46,8 +46,9 @@ pub(in super::super) fn account_schema() -> c1::ConnectorAccountCreationSchema {
     let elements = Element::ALL.map(|element| (element.name(), element.of_form()));
     let licenses = schema::Field {
         display_name: "Licenses".to_owned(),
-        description: "Dashed names of the licenses that a new account is to have; an account that exists is given none"
-            .to_owned(),
+        description:
+            "Dashed names of the licenses that a new account is to have; an account that exists is given none"
+                .to_owned(),
         placeholder: RISK_ASSESS_LICENSE.to_owned(),
         field: Some(schema::field::Field::StringListField(
             schema::StringListField::default(),
@@ -137,19 +138,18 @@ impl Connector {
             user.access.holds(&item, &reader.survey().licenses)
         };
         let read = in_time(self.deadline(), reader.user(user)).await;
-        let (missing, what): (Vec<&str>, _) = match read {
-            Ok(Some(user)) => {
-                let missing = licenses.iter().filter(|name| !held(&user, name));
-                let missing = missing.map(LicenseName::as_str).collect();
-                (missing, "Coupa does not show these licenses as given")
-            }
-            Ok(None) | Err(_) => {
-                let all = licenses.iter().map(LicenseName::as_str).collect();
-                (all, "it could not be read whether these licenses are given")
-            }
+        let (missing, what): (Vec<&LicenseName>, _) = if let Ok(Some(user)) = read {
+            let missing = licenses.iter().filter(|name| !held(&user, name));
+            (missing.collect(), "Coupa does not show these licenses as given")
+        } else {
+            let all = licenses.iter().collect();
+            (all, "it could not be read whether these licenses are given")
         };
-        let names = missing.join(", ");
-        (!missing.is_empty()).then(|| format!("the account is there, but {what}: {names}; grant them to it"))
+        let names: Vec<&str> = missing.into_iter().map(LicenseName::as_str).collect();
+        (!names.is_empty()).then(|| {
+            let names = names.join(", ");
+            format!("the account is there, but {what}: {names}; grant them to it")
+        })
     }
 
     /// Deactivates an account.

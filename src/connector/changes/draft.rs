@@ -131,7 +131,8 @@ pub(super) fn licenses(name: &str, value: Option<&Value>) -> Result<BTreeSet<Lic
     };
     let mut names = BTreeSet::new();
     for value in list {
-        let text = text(name, value).map_err(|_| Fault::invalid(format!("{name} holds what is not a text")))?;
+        let text =
+            text(name, value).map_err(|_| Fault::invalid(format!("{name} holds what is not a text")))?;
         let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
             continue;
         };
@@ -306,7 +307,14 @@ mod tests {
         };
         let read = |value: &Value| licenses("licenses", Some(value));
         let (risk, travel) = (string("risk-assess-user"), string(" travel-user"));
-        let names = read(&list(&[travel.clone(), risk, travel, string(" "), ValueKind::NullValue(0)])).unwrap();
+        let names = read(&list(&[
+            travel.clone(),
+            risk,
+            travel,
+            string(" "),
+            ValueKind::NullValue(0),
+        ]))
+        .unwrap();
         let names: Vec<&str> = names.iter().map(LicenseName::as_str).collect();
         assert_eq!(names, ["risk-assess-user", "travel-user"]);
         for none in [None, Some(&value(ValueKind::NullValue(0))), Some(&list(&[]))] {
@@ -319,7 +327,10 @@ mod tests {
             list(&[ValueKind::BoolValue(true)]),
         ] {
             let fault = read(&wrong).unwrap_err();
-            assert!(fault.message().starts_with("licenses") && !fault.message().contains("Anna"), "{fault}");
+            assert!(
+                fault.message().starts_with("licenses") && !fault.message().contains("Anna"),
+                "{fault}"
+            );
         }
     }
 

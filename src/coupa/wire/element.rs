@@ -62,7 +62,9 @@ impl Plain {
     }
 
     pub(super) fn named(name: &str) -> Option<Self> {
-        let mut all = Self::LISTED.into_iter().chain([Self::UpdatedAt, Self::MiddleName]);
+        let mut all = Self::LISTED
+            .into_iter()
+            .chain([Self::UpdatedAt, Self::MiddleName]);
         all.find(|plain| plain.name() == name)
     }
 }
@@ -221,3 +223,37 @@ impl Parts {
 
 /// Parts of an address that a schema may lack.
 const SELDOM: [&str; 4] = ["street2", "street3", "street4", "state-iso-code"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn without(parts: &Parts, refused: &[&str]) -> Option<Vec<Part>> {
+        parts
+            .without(|name| refused.contains(&name))
+            .map(|left| left.list)
+    }
+
+    #[test]
+    fn what_a_schema_lacks_is_left_out_and_common_words_are_not() {
+        let address = Parts::address();
+        let left = without(&address, &["street3", "state-iso-code", "city"]).unwrap_or_default();
+        let names: Vec<&str> = left.iter().map(|part| part.name).collect();
+        assert_eq!(
+            names,
+            [
+                "street1",
+                "street2",
+                "street4",
+                "city",
+                "state",
+                "postal-code",
+                "country"
+            ]
+        );
+        let plain = without(&address, &["country"]).unwrap_or_default();
+        assert!(plain.len() == address.list.len() && plain.iter().all(|part| part.of.is_none()));
+        assert_eq!(without(&address, &["city", "number"]), None);
+        assert_eq!(without(&Parts::phone(), &["number", "extension"]), None);
+    }
+}

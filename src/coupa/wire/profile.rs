@@ -19,7 +19,11 @@ impl UserRow {
     pub(crate) fn to_profile(&self, suppliers: &SupplierRoles) -> Result<Profile, Box<str>> {
         let roles = self.list(List::Roles).unwrap_or_default().iter();
         let roles: Vec<RoleId> = roles.filter_map(|id| RoleId::new(*id)).collect();
-        let said = |plain: Plain| self.plain(plain).filter(|text| !text.trim().is_empty()).map(Box::from);
+        let said = |plain: Plain| {
+            self.plain(plain)
+                .filter(|text| !text.trim().is_empty())
+                .map(Box::from)
+        };
         Ok(Profile {
             user: UserId::new(self.id).ok_or("id")?,
             class: classify(self.marks()?, &roles, suppliers),
@@ -30,8 +34,8 @@ impl UserRow {
             first_name: said(Plain::FirstName),
             middle_name: said(Plain::MiddleName),
             last_name: said(Plain::LastName),
-            phone: self.parts(Whole::Phone)?.map(phone).transpose()?,
-            address: self.parts(Whole::Address)?.map(address).transpose()?,
+            phone: self.parts(Whole::Phone)?.as_ref().map(phone).transpose()?,
+            address: self.parts(Whole::Address)?.as_ref().map(address).transpose()?,
             authentication_method: said(Plain::AuthenticationMethod),
             updated_at: self.time(Plain::UpdatedAt)?,
         })
@@ -102,7 +106,7 @@ fn scalar(value: Option<&Value>) -> Result<Option<Box<str>>, Odd> {
     }
 }
 
-fn phone(object: Object<'_>) -> Result<Phone, Box<str>> {
+fn phone(object: &Object<'_>) -> Result<Phone, Box<str>> {
     Ok(Phone {
         country_code: object.text("country-code")?,
         area_code: object.text("area-code")?,
@@ -111,7 +115,7 @@ fn phone(object: Object<'_>) -> Result<Phone, Box<str>> {
     })
 }
 
-fn address(object: Object<'_>) -> Result<Address, Box<str>> {
+fn address(object: &Object<'_>) -> Result<Address, Box<str>> {
     Ok(Address {
         street1: object.text("street1")?,
         street2: object.text("street2")?,
@@ -175,9 +179,15 @@ mod tests {
         for other in [underscored, graphql] {
             assert!(read(&other).unwrap() == profile);
         }
-        assert_eq!((profile.class, profile.licensed), (AccountClass::Internal, Some(true)));
+        assert_eq!(
+            (profile.class, profile.licensed),
+            (AccountClass::Internal, Some(true))
+        );
         let phone = profile.phone.unwrap();
-        assert_eq!((phone.number.as_deref(), phone.extension.as_deref()), (Some("1234567"), Some("9")));
+        assert_eq!(
+            (phone.number.as_deref(), phone.extension.as_deref()),
+            (Some("1234567"), Some("9"))
+        );
         let address = profile.address.unwrap();
         assert_eq!(address.state_iso_code.as_deref(), Some("US-NV"));
         assert_eq!(address.country.as_deref(), Some("US"));
@@ -189,7 +199,10 @@ mod tests {
         let profile = read(&json!({"email": "", "lastname": "  ", "phone-work": null,
             "default-address": {"street1": " ", "city": null, "country": {"code": "", "name": "Norway"}}}))
         .unwrap();
-        assert_eq!((profile.email, profile.last_name, profile.first_name), (None, None, None));
+        assert_eq!(
+            (profile.email, profile.last_name, profile.first_name),
+            (None, None, None)
+        );
         assert!(profile.phone.is_none());
         let address = profile.address.unwrap();
         assert_eq!((address.street1, address.city), (None, None));
@@ -204,7 +217,10 @@ mod tests {
         assert_eq!(licensed(&json!({})), None);
         assert_eq!(licensed(&json!({"risk-assess-user": null})), Some(false));
         assert_eq!(licensed(&json!({"riskAssessUser": false})), Some(false));
-        assert_eq!(&*read(&json!({"risk-assess-user": "perhaps"})).unwrap_err(), RISK_ASSESS_LICENSE);
+        assert_eq!(
+            &*read(&json!({"risk-assess-user": "perhaps"})).unwrap_err(),
+            RISK_ASSESS_LICENSE
+        );
     }
 
     #[test]
@@ -213,7 +229,10 @@ mod tests {
             (json!({"default-address": "1 A St"}), "default-address"),
             (json!({"phone-work": ["1"]}), "phone-work"),
             (json!({"phone-work": {"number": {}}}), "phone-work.number"),
-            (json!({"default-address": {"country": [1]}}), "default-address.country"),
+            (
+                json!({"default-address": {"country": [1]}}),
+                "default-address.country",
+            ),
             (json!({"login": " "}), "login"),
             (json!({"active": null}), "active"),
             (json!({"updated-at": "yesterday"}), "updated-at"),

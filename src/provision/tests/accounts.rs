@@ -252,7 +252,11 @@ async fn an_account_is_made_with_its_licenses() {
     let mut bench = among(underscored);
     let outcome = bench.ask(&licensed(&["treasury-user"])).await.unwrap();
     assert!(has(&bench, &outcome.user, "treasury-user"));
-    assert_eq!(sent(&bench), ["create with treasury-user", treasury, treasury], "both spellings");
+    assert_eq!(
+        sent(&bench),
+        ["create with treasury-user", treasury, treasury],
+        "both spellings"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -301,7 +305,10 @@ async fn licenses_nobody_can_be_given_are_refused_before_anything_is_sent() {
     };
     let update = Change::Update { user: uid(5), draft };
     assert_eq!(kind(&bench.ask(&update).await), FaultKind::Invalid);
-    assert_eq!(bench.provision.plan(&update).await.unwrap_err().kind(), &FaultKind::Invalid);
+    assert_eq!(
+        bench.provision.plan(&update).await.unwrap_err().kind(),
+        &FaultKind::Invalid
+    );
     assert_eq!(bench.writes(), 0);
 }
 
@@ -319,7 +326,11 @@ async fn an_account_that_exists_gets_no_license() {
 #[tokio::test(start_paused = true)]
 async fn a_plan_shows_the_licenses_of_a_new_account() {
     let bench = bench();
-    let plan = bench.provision.plan(&licensed(&["risk-assess-user"])).await.unwrap();
+    let plan = bench
+        .provision
+        .plan(&licensed(&["risk-assess-user"]))
+        .await
+        .unwrap();
     assert_eq!(plan.requests[0].path, "create with risk-assess-user");
     assert_eq!(bench.writes(), 0);
 }

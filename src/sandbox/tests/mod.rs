@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::*;
 
 mod mishaps;
+mod people;
 mod readings;
 mod strikes;
 mod surfaces;

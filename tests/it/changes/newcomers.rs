@@ -40,7 +40,11 @@ async fn a_new_account_has_its_licenses_however_the_tenant_takes_them() {
             };
             let house = House::with(readings, 40).await;
             let outcome = house.apply(&creation(&licenses)).await.unwrap();
-            assert_eq!((outcome.effect, outcome.findings.len()), (Effect::Made, 0), "{case}");
+            assert_eq!(
+                (outcome.effect, outcome.findings.len()),
+                (Effect::Made, 0),
+                "{case}"
+            );
             let made = house.user(outcome.user.id.get());
             let held: BTreeSet<&str> = made.licenses.iter().map(String::as_str).collect();
             assert_eq!(held, licenses.into(), "{case}");

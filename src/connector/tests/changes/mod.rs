@@ -108,7 +108,10 @@ impl WriteTenant for Writes {
             Change::Create { draft, .. } => {
                 user.login = draft.login.clone().unwrap();
                 let withheld = *self.withheld.lock().unwrap();
-                let given = draft.licenses.iter().filter(|name| Some(name.as_str()) != withheld);
+                let given = draft
+                    .licenses
+                    .iter()
+                    .filter(|name| Some(name.as_str()) != withheld);
                 let mut licenses = LicenseSet::EMPTY;
                 given.for_each(|name| licenses.insert(catalog().position(name).unwrap()));
                 user.access = Access::new(roles, groups, licenses);
