@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::files;
 use super::following::Following;
-use super::{no_ledger, stopped};
+use super::{MOST, no_ledger, stopped};
 use crate::app::{print, tenant};
 use crate::cli;
 use crate::config::{ExplainSettings, FollowSettings, ImportSettings, LedgerPlace, Printed};
@@ -15,7 +15,7 @@ use crate::model::fault::Fault;
 use crate::model::profile::ReadProfiles;
 use crate::risk_assess::deliver::Handout;
 use crate::risk_assess::explain;
-use crate::risk_assess::import::{self, Door, Known, Sorted};
+use crate::risk_assess::import::{self, Door, Known, Sorted, Template};
 use crate::risk_assess::mismatch::Mismatch;
 use crate::risk_assess::report::ShownBy;
 use crate::risk_assess::sheet;
@@ -41,28 +41,33 @@ pub(super) async fn import(settings: ImportSettings) -> Result<(), Fault> {
     let bytes = files::bytes(&settings.input)?;
     let in_file = |fault: Fault| fault.context(settings.input.display());
     let template = import::check(sheet::read(&bytes).map_err(in_file)?).map_err(in_file)?;
-    let known = known(&settings)?;
-    let sorted = import::sort(template, &known);
+    let sorted = sorted(template, &settings)?;
     let outgoing = door.map(|door| import::loads(&sorted, door, &import::fingerprint(&bytes)));
     if let (Some(output), None | Some(Door::QuickIntegration)) = (&settings.output, door) {
         files::write_sections(output, &import::sections(&sorted))?;
     }
-    print(cli::risk_assess_import::table(&sorted, outgoing.as_ref()).as_bytes())?;
+    let mut text = cli::risk_assess_import::table(&sorted, MOST);
+    if let Some(outgoing) = &outgoing {
+        text.push_str(&cli::risk_assess_import::outgoing(outgoing, MOST));
+    }
+    print(text.as_bytes())?;
     match (settings.apply, outgoing) {
         (Some(apply), Some(outgoing)) => deliver(&apply, &outgoing, &sorted).await,
         _ => Ok(()),
     }
 }
 
-fn known(settings: &ImportSettings) -> Result<Known, Fault> {
+/// Sorts against the grid, where one is named, else against the ledger.
+fn sorted(template: Template, settings: &ImportSettings) -> Result<Sorted, Fault> {
     if let Some(file) = &settings.grid {
         let exported = files::grid_of(file)?;
-        return Ok(Known::grid(&exported.grid, exported.name, exported.date));
+        let known = Known::grid(&exported.grid, exported.name, exported.date);
+        return Ok(import::sort(template, &known));
     }
     let LedgerPlace { dir, tenant, client_id } = settings.place.as_ref().ok_or_else(no_ledger)?;
     let at = Timestamp::now();
-    let state = State::open(dir, tenant, client_id)?;
-    Ok(Known::ledger(&state.records()?, at))
+    let records = State::open(dir, tenant, client_id)?.records()?;
+    Ok(import::sort(template, &Known::ledger(&records, at)))
 }
 
 async fn deliver(settings: &FollowSettings, outgoing: &import::Outgoing, sorted: &Sorted) -> Result<(), Fault> {

@@ -24,11 +24,15 @@ use crate::model::fault::{Fault, FaultKind};
 use crate::model::profile::{Profile, ProfileFilter, ReadProfiles};
 use crate::risk_assess::account;
 use crate::risk_assess::deliver::{Deliveries, Handout};
+use crate::risk_assess::matching::Roster;
 use crate::risk_assess::readiness::{self, Who};
 use crate::risk_assess::reconcile::{self, Sides};
 use crate::risk_assess::report::ShownBy;
 use crate::risk_assess::sync::Scope;
 use crate::state::State;
+
+/// Rows of a table that a terminal shows of each sort; files have all of them.
+const MOST: usize = 50;
 
 pub(super) async fn run(command: RiskAssessCommand, progress: &Progress) -> Result<(), Fault> {
     let stop = signals::cancelled_by_signal()?;
@@ -151,15 +155,15 @@ async fn compare(settings: ReconcileSettings, progress: &Progress) -> Result<(),
         now,
     });
     progress.finish();
-    let evidence = following
+    following
         .downstream
-        .take_evidence(exported.date, now, &exported.grid, &profiles)
+        .take_evidence(exported.date, now, &Roster::new(&exported.grid.accounts), &profiles)
         .await?;
     if let Some(output) = &settings.output {
         files::write_sections(output, &reconcile::sections(&reconciled))?;
     }
     let mut text = match settings.printed {
-        Printed::Table => cli::risk_assess_reconcile::table(&reconciled, evidence.seen),
+        Printed::Table => cli::risk_assess_reconcile::table(&reconciled, MOST),
         Printed::Json => reconcile::json(&reconciled)?,
     };
     let sent = following.reports().send(&reconciled.mismatches, ShownBy::GridExport).await?;

@@ -82,8 +82,8 @@ pub fn verdict(remarks: &[Remark], strictness: Strictness) -> Verdict {
     }
 }
 
-/// The refusal of a grant of the license, listing every remark; `None` if nothing refuses.
-pub fn refusal(user: UserId, remarks: &[Remark], strictness: Strictness) -> Option<Fault> {
+/// The refusal of a grant of the license to `whom` (`user 7`, `the account to create`), listing every remark; `None` if nothing refuses.
+pub fn refusal(whom: &dyn fmt::Display, remarks: &[Remark], strictness: Strictness) -> Option<Fault> {
     let refusing = refusals(remarks, strictness);
     let heaviest = refusing.iter().map(|remark| remark.level).max()?;
     let broken: Vec<String> = refusing
@@ -101,7 +101,7 @@ pub fn refusal(user: UserId, remarks: &[Remark], strictness: Strictness) -> Opti
         Level::Error => Strictness::Lenient,
         Level::Warn | Level::Info => Strictness::Standard,
     };
-    let message = format!("user {user} is not ready for Risk Assess: {}", broken.join(", "));
+    let message = format!("{whom} is not ready for Risk Assess: {}", broken.join(", "));
     let advice = format!(
         "{}; or set --risk-assess-readiness {} if the license is to be granted all the same",
         fixes.join("; "),
