@@ -2,11 +2,12 @@
 //!
 //! Invariants: pure; a verdict of [`Verdict::NotReady`] and a refusal go together; no text repeats a value of the user.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use crate::model::downstream::{Judged, Reading};
 use crate::model::fault::{Fault, FaultKind};
-use crate::model::id::UserId;
 use crate::model::profile::Profile;
 use crate::model::readiness::{Level, Remark};
 use crate::risk_assess::Strictness;
