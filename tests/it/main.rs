@@ -17,6 +17,7 @@ mod coupa;
 mod grpc;
 mod program;
 mod risk_assess_profile;
+mod risk_assess_report;
 mod state;
 mod support;
 mod sync;

@@ -22,7 +22,7 @@ use crate::risk_assess::sheet;
 use crate::state::State;
 
 pub(super) fn explain(settings: &ExplainSettings) -> Result<(), Fault> {
-    let table = files::table(&settings.input)?;
+    let table = files::raw_table(&settings.input)?;
     let explained = explain::explain(&table).map_err(|fault| fault.context(settings.input.display()))?;
     let text = match settings.printed {
         Printed::Table => cli::risk_assess_explain::table(&explained),

@@ -34,8 +34,13 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
     std::fs::read(path).map_err(unreadable)
 }
 
+/// A file as a table, its cells as they are: blanks at the edges may be what is wrong.
+pub(super) fn raw_table(path: &Path) -> Result<Sheet, Fault> {
+    sheet::read_untrimmed(&bytes(path)?).map_err(|fault| fault.context(path.display()))
+}
+
 /// A file as a table.
-pub(super) fn table(path: &Path) -> Result<Sheet, Fault> {
+fn table(path: &Path) -> Result<Sheet, Fault> {
     sheet::read(&bytes(path)?).map_err(|fault| fault.context(path.display()))
 }
 
