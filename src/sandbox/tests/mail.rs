@@ -256,7 +256,7 @@ async fn tls_may_come_first_and_login_is_understood() {
     assert_eq!(talk.ask("bWU=").await, "334 UGFzc3dvcmQ6\r\n");
     talk.expect("cHc=", "235").await;
     talk.expect("AUTH LOGIN", "503").await;
-    assert!(!format!("{:?}", sink).contains("pw"));
+    assert!(!format!("{sink:?}").contains("pw"));
 }
 
 #[tokio::test]
