@@ -79,7 +79,14 @@ async fn perform(
 
 /// Sends on what the change put into the outbox. The change stands whatever comes of this; what is left is sent by the next run.
 async fn deliver(following: &Following) {
-    if let Some(fault) = following.deliver().await.and_then(|deliveries| deliveries.stopped) {
-        tracing::warn!(?fault, "not everything was delivered to Risk Assess; `risk-assess sync` goes on with it");
+    if let Some(fault) = following
+        .deliver()
+        .await
+        .and_then(|deliveries| deliveries.stopped)
+    {
+        tracing::warn!(
+            ?fault,
+            "not everything was delivered to Risk Assess; `risk-assess sync` goes on with it"
+        );
     }
 }

@@ -70,7 +70,11 @@ fn announce(running: &Running) -> io::Result<()> {
         "export BATON_COUPA_CLIENT_SECRET={}",
         running.client_secret()
     )?;
-    writeln!(stdout, "export BATON_RISK_ASSESS_URL={}", running.risk_assess_url())?;
+    writeln!(
+        stdout,
+        "export BATON_RISK_ASSESS_URL={}",
+        running.risk_assess_url()
+    )?;
     writeln!(
         stdout,
         "export BATON_RISK_ASSESS_USERNAME={}",

@@ -25,11 +25,17 @@ pub fn is_of(parcel: &Parcel, user: UserId) -> bool {
 pub fn table(records: &[Record], parcels: &[Parcel], claim: &dyn Fn(&Record) -> String) -> String {
     let mut text = String::new();
     if records.is_empty() {
-        text.push_str("the ledger knows no account yet; baton-coupa risk-assess sync looks at licensed users\n");
+        text.push_str(
+            "the ledger knows no account yet; baton-coupa risk-assess sync looks at licensed users\n",
+        );
     } else {
         let mut table = grid(["user", "standing", "since", "what can be said", "problems"]);
         for record in records {
-            let problems: Vec<_> = record.problems.iter().map(|problem| plain(&problem.text)).collect();
+            let problems: Vec<_> = record
+                .problems
+                .iter()
+                .map(|problem| plain(&problem.text))
+                .collect();
             table.add_row([
                 record.user.to_string(),
                 record.standing.to_string(),
@@ -84,7 +90,9 @@ pub fn json(
 }
 
 fn account(record: &Record, claim: &str) -> Value {
-    let link = record.link.map(|(link, grid)| json!({ "by": link.name(), "grid": grid.to_string() }));
+    let link = record
+        .link
+        .map(|(link, grid)| json!({ "by": link.name(), "grid": grid.to_string() }));
     let readiness = record.judged.as_ref().map(|judged| {
         json!({
             "at": judged.at.to_string(),
@@ -92,9 +100,10 @@ fn account(record: &Record, claim: &str) -> Value {
             "rules": judged.rules,
         })
     });
-    let problems = record.problems.iter().map(|problem| {
-        json!({ "kind": problem.kind, "text": problem.text, "at": problem.at.to_string() })
-    });
+    let problems = record
+        .problems
+        .iter()
+        .map(|problem| json!({ "kind": problem.kind, "text": problem.text, "at": problem.at.to_string() }));
     json!({
         "user": record.user.get(),
         "expectation": record.expectation.name(),
@@ -150,8 +159,17 @@ pub fn delivered(deliveries: &Deliveries) -> String {
             Ended::Settled(crate::model::downstream::Standing::Delivered)
         );
         if !done {
-            let words = entry.words.as_ref().map(|words| format!(" ({})", plain(&words.0)));
-            let _ = writeln!(text, "  {}: {}{}", entry.of, plain(&entry.told), words.unwrap_or_default());
+            let words = entry
+                .words
+                .as_ref()
+                .map(|words| format!(" ({})", plain(&words.0)));
+            let _ = writeln!(
+                text,
+                "  {}: {}{}",
+                entry.of,
+                plain(&entry.told),
+                words.unwrap_or_default()
+            );
         }
     }
     text

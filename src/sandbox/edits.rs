@@ -110,7 +110,9 @@ pub enum EditError {
 impl std::fmt::Display for EditError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::UnknownReference => f.write_str("no such user, role, group, license or element in the tenant"),
+            Self::UnknownReference => {
+                f.write_str("no such user, role, group, license or element in the tenant")
+            }
             Self::Refused(reasons) => f.write_str(&reasons.join(", ")),
         }
     }

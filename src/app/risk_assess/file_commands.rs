@@ -64,13 +64,21 @@ fn sorted(template: Template, settings: &ImportSettings) -> Result<Sorted, Fault
         let known = Known::grid(&exported.grid, exported.name, exported.date);
         return Ok(import::sort(template, &known));
     }
-    let LedgerPlace { dir, tenant, client_id } = settings.place.as_ref().ok_or_else(no_ledger)?;
+    let LedgerPlace {
+        dir,
+        tenant,
+        client_id,
+    } = settings.place.as_ref().ok_or_else(no_ledger)?;
     let at = Timestamp::now();
     let records = State::open(dir, tenant, client_id)?.records()?;
     Ok(import::sort(template, &Known::ledger(&records, at)))
 }
 
-async fn deliver(settings: &FollowSettings, outgoing: &import::Outgoing, sorted: &Sorted) -> Result<(), Fault> {
+async fn deliver(
+    settings: &FollowSettings,
+    outgoing: &import::Outgoing,
+    sorted: &Sorted,
+) -> Result<(), Fault> {
     let composed = tenant::compose(&settings.tenant, |_| None).await?;
     let following = Following::over(&composed.parts, &settings.risk_assess)?.map(Arc::new);
     let following = following.ok_or_else(no_ledger)?;

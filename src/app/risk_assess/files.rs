@@ -29,7 +29,9 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
     };
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
     if size > LARGEST {
-        return Err(Fault::invalid(format!("{shown} is larger than a file of users can be")));
+        return Err(Fault::invalid(format!(
+            "{shown} is larger than a file of users can be"
+        )));
     }
     std::fs::read(path).map_err(unreadable)
 }
@@ -55,7 +57,9 @@ pub(super) struct Exported {
 pub(super) fn grid_of(file: &GridFile) -> Result<Exported, Fault> {
     let path = &file.path;
     let grid = grid::parse(&table(path)?).map_err(|fault| fault.context(path.display()))?;
-    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let name = path
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let date = match file.date {
         Some(date) => date,
         None => day_of(path)?,
@@ -67,7 +71,8 @@ fn day_of(path: &Path) -> Result<Date, Fault> {
     let modified = std::fs::metadata(path).and_then(|facts| facts.modified());
     let at = modified.ok().and_then(|time| Timestamp::try_from(time).ok());
     let date = at.map(|at| at.to_zoned(TimeZone::UTC).date()).ok_or_else(|| {
-        Fault::invalid(format!("the day of {} is not known", path.display())).advise("give it with --grid-date")
+        Fault::invalid(format!("the day of {} is not known", path.display()))
+            .advise("give it with --grid-date")
     })?;
     tracing::info!(%date, "the grid counts as exported on the day of its file; --grid-date says otherwise");
     Ok(date)
@@ -75,7 +80,9 @@ fn day_of(path: &Path) -> Result<Date, Fault> {
 
 /// Writes sections as a workbook, or one section as CSV, by the ending of the name.
 pub(super) fn write_sections(path: &Path, sections: &[Section]) -> Result<(), Fault> {
-    let is_csv = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
+    let is_csv = path
+        .extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
     let content = match sections {
         [only] if is_csv => sheet::csv(&only.header, &only.rows)?,
         _ => sheet::xlsx(sections)?,

@@ -101,7 +101,9 @@ impl Following {
         let stop = CancellationToken::new();
         let mut tasks = Vec::new();
         if let Some(courier) = &self.courier {
-            tasks.push(tokio::spawn(Arc::clone(courier).run(self.wake.clone(), stop.clone())));
+            tasks.push(tokio::spawn(
+                Arc::clone(courier).run(self.wake.clone(), stop.clone()),
+            ));
         }
         if let Some(interval) = interval {
             tasks.push(tokio::spawn(self.look_again(interval, stop.clone())));
@@ -135,11 +137,16 @@ impl Following {
                     "followed changed users into Risk Assess"
                 );
                 if let Err(fault) = self.reports.send(&report.mismatches, ShownBy::GridExport).await {
-                    tracing::error!(?fault, "the error report of Risk Assess could not be given to anybody");
+                    tracing::error!(
+                        ?fault,
+                        "the error report of Risk Assess could not be given to anybody"
+                    );
                 }
             }
             // A tenant without the license has nobody to follow.
-            Err(fault) if *fault.kind() == FaultKind::Unsupported => tracing::debug!(?fault, "nobody to follow"),
+            Err(fault) if *fault.kind() == FaultKind::Unsupported => {
+                tracing::debug!(?fault, "nobody to follow")
+            }
             Err(fault) => tracing::warn!(?fault, "changed users could not be followed into Risk Assess"),
         }
     }

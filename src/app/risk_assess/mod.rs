@@ -61,8 +61,11 @@ fn status(settings: &StatusSettings) -> Result<(), Fault> {
         records.retain(|record| record.user == user);
         parcels.retain(|parcel| cli::risk_assess::is_of(parcel, user));
         if records.is_empty() && parcels.is_empty() {
-            return Err(Fault::new(FaultKind::NotFound, format!("the ledger knows nothing of user {user}"))
-                .advise("baton-coupa risk-assess sync --full looks at every licensed user"));
+            return Err(Fault::new(
+                FaultKind::NotFound,
+                format!("the ledger knows nothing of user {user}"),
+            )
+            .advise("baton-coupa risk-assess sync --full looks at every licensed user"));
         }
     }
     let claim = |record: &_| account::claim(record, &settings.config);
@@ -96,7 +99,11 @@ async fn judge(settings: ReadinessSettings, progress: &Progress) -> Result<(), F
 async fn follow(settings: FollowSettings, progress: &Progress) -> Result<(), Fault> {
     let composed = tenant::compose(&settings.tenant, |_| None).await?;
     let following = following(&composed.parts, &settings)?;
-    let scope = if settings.full { Scope::Full } else { Scope::Changed };
+    let scope = if settings.full {
+        Scope::Full
+    } else {
+        Scope::Changed
+    };
     let count = |users| progress.count("users", users);
     let report = following.downstream.sync(scope, &count).await?;
     progress.finish();
@@ -105,7 +112,11 @@ async fn follow(settings: FollowSettings, progress: &Progress) -> Result<(), Fau
     if let Some(deliveries) = &delivered {
         text.push_str(&cli::risk_assess::delivered(deliveries));
     }
-    if let Some(told) = following.reports().send(&report.mismatches, ShownBy::GridExport).await? {
+    if let Some(told) = following
+        .reports()
+        .send(&report.mismatches, ShownBy::GridExport)
+        .await?
+    {
         text.push_str(&told);
         text.push('\n');
     }
@@ -135,8 +146,11 @@ fn following(parts: &tenant::Parts, settings: &FollowSettings) -> Result<Arc<Fol
 }
 
 fn no_ledger() -> Fault {
-    Fault::new(FaultKind::Refused, "the ledger needs a state directory that lasts")
-        .advise("name a directory that this user can write to with --state-dir")
+    Fault::new(
+        FaultKind::Refused,
+        "the ledger needs a state directory that lasts",
+    )
+    .advise("name a directory that this user can write to with --state-dir")
 }
 
 async fn compare(settings: ReconcileSettings, progress: &Progress) -> Result<(), Fault> {
@@ -157,7 +171,12 @@ async fn compare(settings: ReconcileSettings, progress: &Progress) -> Result<(),
     progress.finish();
     following
         .downstream
-        .take_evidence(exported.date, now, &Roster::new(&exported.grid.accounts), &profiles)
+        .take_evidence(
+            exported.date,
+            now,
+            &Roster::new(&exported.grid.accounts),
+            &profiles,
+        )
         .await?;
     if let Some(output) = &settings.output {
         files::write_sections(output, &reconcile::sections(&reconciled))?;
@@ -166,7 +185,10 @@ async fn compare(settings: ReconcileSettings, progress: &Progress) -> Result<(),
         Printed::Table => cli::risk_assess_reconcile::table(&reconciled, MOST),
         Printed::Json => reconcile::json(&reconciled)?,
     };
-    let sent = following.reports().send(&reconciled.mismatches, ShownBy::GridExport).await?;
+    let sent = following
+        .reports()
+        .send(&reconciled.mismatches, ShownBy::GridExport)
+        .await?;
     match (sent, settings.printed) {
         (Some(told), Printed::Table) => {
             text.push_str(&told);

@@ -53,7 +53,10 @@ impl Reports {
                 format!("error report: {} (not mailed: {why})", path.display())
             }
         };
-        tracing::info!(mismatches = mismatches.len(), "an error report of Risk Assess was made");
+        tracing::info!(
+            mismatches = mismatches.len(),
+            "an error report of Risk Assess was made"
+        );
         Ok(Some(told))
     }
 }
