@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::PAGE_CAP;
+use super::risk_assess;
 
 /// One value for each of the two ways to read a tenant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -401,6 +402,8 @@ pub struct Readings {
     pub updated_at: UpdatedAt,
     /// A custom field without which no user can be created.
     pub required_custom_field: Option<String>,
+    /// The Risk Assess tenant beside it.
+    pub risk_assess: risk_assess::Readings,
 }
 
 impl Default for Readings {
@@ -446,6 +449,7 @@ impl Default for Readings {
             active_write: Heed::default(),
             updated_at: UpdatedAt::default(),
             required_custom_field: None,
+            risk_assess: risk_assess::Readings::default(),
         }
     }
 }
