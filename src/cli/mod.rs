@@ -12,7 +12,10 @@ pub mod plan;
 pub mod progress;
 pub mod readiness;
 pub mod recovery;
+pub mod risk_assess;
 pub mod risk_assess_explain;
+pub mod risk_assess_import;
+pub mod risk_assess_reconcile;
 pub mod summary;
 
 use crate::config::PROGRAM;

@@ -9,7 +9,7 @@ pub(crate) fn same(column: Column, one: &str, other: &str) -> bool {
     match column {
         Column::Status | Column::IsSupplierUser | Column::IsAdministrator => match (yes(one), yes(other)) {
             (Some(one), Some(other)) => one == other,
-            _ => folded(one) == folded(other),
+            _ => lower(one) == lower(other),
         },
         Column::CoupaUsername
         | Column::Username
@@ -17,7 +17,7 @@ pub(crate) fn same(column: Column, one: &str, other: &str) -> bool {
         | Column::AlternateEmail
         | Column::SsoUsername
         | Column::Country
-        | Column::State => folded(one) == folded(other),
+        | Column::State => lower(one) == lower(other),
         Column::BusinessPhone | Column::BusinessExt | Column::Mobile | Column::Home | Column::Fax => {
             match (digits(one), digits(other)) {
                 (one_digits, other_digits) if one_digits.is_empty() || other_digits.is_empty() => {
@@ -44,18 +44,18 @@ pub(crate) fn same(column: Column, one: &str, other: &str) -> bool {
 }
 
 /// A text with letter case aside.
-pub(crate) fn folded(text: &str) -> Box<str> {
+pub(crate) fn lower(text: &str) -> Box<str> {
     text.to_lowercase().into()
 }
 
 /// Its digits.
-pub(crate) fn digits(text: &str) -> String {
+fn digits(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()
 }
 
 /// What a cell of a column like `Status` or `IsAdministrator` says; `None` if it cannot be told.
 pub(crate) fn yes(text: &str) -> Option<bool> {
-    match &*folded(text) {
+    match &*lower(text) {
         "yes" | "y" | "true" | "1" | "active" | "activated" | "enabled" => Some(true),
         "no" | "n" | "false" | "0" | "inactive" | "deactivated" | "disabled" => Some(false),
         _ => None,

@@ -24,7 +24,7 @@ use crate::model::fault::{Fault, FaultKind};
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(20);
 /// Longest time for a whole mail.
-const WHOLE: Duration = Duration::from_secs(120);
+const WHOLE: Duration = Duration::from_mins(2);
 /// Most of a server's words that are quoted, in letters.
 const QUOTED: usize = 400;
 
@@ -107,9 +107,8 @@ impl FromStr for SmtpUrl {
 fn security(wrapped: bool, query: Option<&str>, loopback: bool) -> Result<Security, SmtpUrlError> {
     match (wrapped, query) {
         (true, None | Some("tls=required")) => Ok(Security::Tls),
-        (true, Some("tls=none")) => Err(SmtpUrlError::PlainText),
         (false, None | Some("tls=none")) if loopback => Ok(Security::Plain),
-        (false, Some("tls=none")) => Err(SmtpUrlError::PlainText),
+        (_, Some("tls=none")) => Err(SmtpUrlError::PlainText),
         (false, None | Some("tls=required")) => Ok(Security::StartTls),
         (_, Some(_)) => Err(SmtpUrlError::Trailing),
     }
@@ -291,7 +290,7 @@ fn failed(error: &smtp::Error) -> Fault {
     if let Some(code) = error.status() {
         return refused(u16::from(code), error);
     }
-    if causes(error).any(|cause| cause.is::<rustls::Error>()) {
+    if causes(error).any(<dyn std::error::Error>::is::<rustls::Error>) {
         return Fault::unavailable("the mail server cannot be reached by TLS: its certificate or protocol is not accepted")
             .advise("check the host name in --smtp-url, and whether this machine trusts the server's certificate authority")
             .because(chain(error));

@@ -10,21 +10,28 @@
 //! be shown is what Coupa was read back as, what Risk Assess answered to a file of ours, and what a grid export of a date shows. Personal
 //! values go to files and mails that are meant for them, never to logs, errors or `Debug`.
 
+pub mod account;
+mod books;
+pub mod change;
 pub mod columns;
 mod compare;
 pub mod config;
 pub mod deliver;
 pub mod dispatch;
 pub mod explain;
+pub mod follow;
 pub mod grid;
 pub mod import;
 pub mod layout;
 pub mod mail;
+pub mod matching;
 pub mod mismatch;
 pub mod readiness;
 pub mod reconcile;
 pub mod report;
 pub mod sheet;
+pub mod sync;
 pub mod theirs;
 
+pub use change::RiskAssess;
 pub use config::{Delivery, Removal, RiskAssessConfig, Strictness, UserSync};

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::change::Moment;
 use super::intake::{Intake, Share};
 use super::matching::{Matching, When};
+use super::person::{Address, Phone, Profile};
 use super::readings::Readings;
 use super::schema::{Type, same_name};
 use super::tenant::{LICENSES, Tenant, as_index, to_u32};
@@ -48,6 +49,39 @@ pub enum Change {
     SetActive(bool),
     /// Sets elements of the user, written as in a PUT; here they have their effect whatever the readings say.
     SetElements(Map<String, Value>),
+    /// Sets elements of the person, without the checks that the API makes.
+    SetProfile(Box<ProfileEdit>),
+}
+
+/// Elements of a person to set; what is `None` stays. `Debug` leaves the values out.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct ProfileEdit {
+    /// Login.
+    pub login: Option<String>,
+    /// Email.
+    pub email: Option<String>,
+    /// First name.
+    pub firstname: Option<String>,
+    /// Middle name.
+    pub middlename: Option<String>,
+    /// Last name.
+    pub lastname: Option<String>,
+    /// `saml`, `ldap` or `coupa_credentials`.
+    pub authentication_method: Option<String>,
+    /// Work phone.
+    pub phone_work: Option<Phone>,
+    /// Default address.
+    pub default_address: Option<Address>,
+    /// Elements to empty, by their dashed REST names: `email`, `firstname`, `middlename`, `lastname`, `phone-work`,
+    /// `default-address`.
+    pub empty: Vec<String>,
+}
+
+impl std::fmt::Debug for ProfileEdit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProfileEdit").finish_non_exhaustive()
+    }
 }
 
 /// An edit around chosen requests. As JSON, what `on` holds stands beside the rest.
@@ -67,7 +101,7 @@ pub struct ScriptedEdit {
 /// Why an edit did not happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EditError {
-    /// It names a user, role, group or license that is not in the tenant.
+    /// It names a user, role, group, license or element that is not in the tenant.
     UnknownReference,
     /// Coupa does not take the values, for these reasons.
     Refused(Vec<String>),
@@ -76,7 +110,9 @@ pub enum EditError {
 impl std::fmt::Display for EditError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::UnknownReference => f.write_str("no such user, role, group or license in the tenant"),
+            Self::UnknownReference => {
+                f.write_str("no such user, role, group, license or element in the tenant")
+            }
             Self::Refused(reasons) => f.write_str(&reasons.join(", ")),
         }
     }
@@ -124,8 +160,45 @@ impl Tenant {
                     .take(elements)
                     .map_err(EditError::Refused)?;
             }
+            Change::SetProfile(edit) => self.edit_profile(&mut draft.profile, edit)?,
         }
         self.commit(user, draft, readings.updated_at.list, readings.visibility, now);
+        Ok(())
+    }
+
+    fn edit_profile(&mut self, profile: &mut Profile, edit: &ProfileEdit) -> Result<(), EditError> {
+        let edit = edit.clone();
+        for name in &edit.empty {
+            match name.as_str() {
+                "email" => profile.email = None,
+                "firstname" => profile.first_name = "".into(),
+                "middlename" => profile.middle_name = None,
+                "lastname" => profile.last_name = "".into(),
+                "phone-work" => profile.phone_work = None,
+                "default-address" => profile.address = None,
+                _ => return Err(EditError::UnknownReference),
+            }
+        }
+        if let Some(login) = edit.login {
+            profile.login = login;
+        }
+        if let Some(name) = edit.firstname {
+            profile.first_name = name.into();
+        }
+        if let Some(name) = edit.lastname {
+            profile.last_name = name.into();
+        }
+        if let Some(method) = edit.authentication_method {
+            profile.authentication_method = method.into();
+        }
+        if let Some(phone) = edit.phone_work {
+            profile.phone_work = Some(self.keep_phone(phone));
+        }
+        if let Some(address) = edit.default_address {
+            profile.address = Some(self.keep_address(address));
+        }
+        profile.email = edit.email.or(profile.email.take());
+        profile.middle_name = edit.middlename.or(profile.middle_name.take());
         Ok(())
     }
 }

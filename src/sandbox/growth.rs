@@ -46,6 +46,7 @@ impl Tenant {
             memberships: Vec::new(),
             profiles: HashMap::new(),
             phones: Vec::new(),
+            addresses: Vec::new(),
             joined: Vec::new(),
             pending: BTreeMap::new(),
             unborn: BTreeSet::new(),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::change::Version;
 use super::gaps::GapBook;
-use super::person::{Phone, Profile};
+use super::person::{Address, Phone, Profile};
 use super::risk_assess::RiskAssess;
 use super::seed::chance;
 
@@ -154,6 +154,8 @@ pub(super) struct Tenant {
     pub(super) profiles: HashMap<u32, Profile>,
     /// Phones that were written.
     pub(super) phones: Vec<Phone>,
+    /// Addresses that were written.
+    pub(super) addresses: Vec<Address>,
     /// When the memberships were made that were not grown, in seconds since 1970.
     pub(super) joined: Vec<i64>,
     /// Per user: the states that reads do not show yet, oldest first. The last is the true one.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::failed;
 use crate::model::fault::{Fault, FaultKind};
 
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     // `one` makes a second binding impossible. Counts of the last complete pass, by the name of what is counted.
     "create table binding (one integer primary key check (one = 1), tenant text not null) strict;
      create table baseline (one integer primary key check (one = 1), taken_at text not null) strict;
@@ -39,6 +39,20 @@ const STEPS: [&str; 3] = [
          outcome text,
          primary key (entry, number)
      ) strict, without rowid;",
+    // The accounts behind the Risk Assess license; texts have the forms of `ledger::form`; ids and digests, no personal values. And up to
+    // when changes of users were followed.
+    "create table account (
+         user text primary key,
+         expectation text not null,
+         standing text not null,
+         since text not null,
+         evidence text not null,
+         link text,
+         reading text not null,
+         judged text,
+         problems text not null
+     ) strict, without rowid;
+     create table followed (one integer primary key check (one = 1), until text not null) strict;",
     // The outbox: a parcel is a user's (`user`) or a row of a file (`file`, `line`, and `cells` until it is settled); texts have the forms of
     // `outbox::form`. Numbers are never given twice.
     "create table parcel (

@@ -10,6 +10,7 @@
 
 mod baselines;
 mod journal;
+mod ledger;
 mod migrate;
 mod outbox;
 mod place;

@@ -6,6 +6,7 @@
 //! Invariant: a column is read as one thing or not at all, and what order decided is told.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::Side;
 use crate::model::fault::Fault;
@@ -91,10 +92,9 @@ impl Layout {
             (Side::Coupa, other) => (&mut self.coupa, other),
             (Side::RiskAssess, other) => (&mut self.theirs, other),
         };
-        if side.contains_key(&column) {
-            self.unknown.extend(named(header, place));
-        } else {
-            side.insert(column, place);
+        match side.entry(column) {
+            Entry::Occupied(_) => self.unknown.extend(named(header, place)),
+            Entry::Vacant(free) => _ = free.insert(place),
         }
     }
 
@@ -313,6 +313,11 @@ mod tests {
             (
                 "Login,Email,Username,Coupa Username,Email,Shoe Size,Reason",
                 [0, 1, 2, 3, 4],
+            ),
+            // Coupa's prefixed, Risk Assess' as they are.
+            (
+                "Coupa ID,Coupa Login,Coupa Email,Coupa Active,Coupa Street1,Coupa Country Code,Username,Coupa Username,Email",
+                [1, 2, 6, 7, 8],
             ),
             // Reordered: Risk Assess' two first.
             (

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the ledger keeps digests, so with it alone no value can be compared but login and e-mail; what is known from where is said.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -11,11 +11,12 @@ use jiff::civil::Date;
 use crate::model::downstream::{Digest, Expectation, Link, Record, Standing};
 use crate::model::id::UserId;
 
+use super::super::account::folded;
 use super::super::columns::Column;
-use super::super::compare::{folded, yes};
+use super::super::compare::yes;
 use super::super::grid::Grid;
+use super::super::matching::{Found, Keys, Roster};
 use super::super::theirs::TheirAccount;
-use super::roster::{Found, Keys, Roster};
 use super::sort::{Account, Upkeep};
 
 /// Where the known accounts come from.
@@ -42,20 +43,22 @@ impl fmt::Display for Source {
 }
 
 /// The known accounts.
-pub struct Known {
+pub struct Known<'a> {
     source: Source,
-    roster: Roster,
-    facts: Facts,
+    accounts: Accounts<'a>,
 }
 
-/// What is known of them beyond how they are found.
-enum Facts {
-    /// What the ledger says of each user.
-    Ledger(HashMap<UserId, Behind>),
+enum Accounts<'a> {
+    Ledger {
+        roster: Roster<'a, Record>,
+        /// Users by address.
+        addresses: HashMap<&'a Digest, Vec<UserId>>,
+    },
     Grid {
-        columns: BTreeSet<Column>,
-        /// Lines by user name.
-        usernames: HashMap<Box<str>, u64>,
+        roster: Roster<'a, TheirAccount>,
+        columns: &'a BTreeSet<Column>,
+        /// Lines by address and by user name: an import goes by either.
+        names: HashMap<Digest, BTreeSet<u64>>,
     },
 }
 
@@ -80,52 +83,45 @@ pub(super) enum Verdict {
     Problem(String),
 }
 
-impl Known {
+impl<'a> Known<'a> {
     /// By the ledger, as it stood at `at`.
-    pub fn ledger(records: &[Record], at: Timestamp) -> Self {
-        let accounts = records.iter().map(|record| {
-            let mut cells = BTreeMap::from([(Column::CoupaUsername, record.reading.login.0.clone())]);
-            cells.extend(
-                record
-                    .reading
-                    .email
-                    .as_ref()
-                    .map(|email| (Column::Email, email.0.clone())),
-            );
-            TheirAccount {
-                line: 0,
-                coupa_id: Some(record.user),
-                cells,
+    pub fn ledger(records: &'a [Record], at: Timestamp) -> Self {
+        let mut addresses: HashMap<_, Vec<_>> = HashMap::new();
+        for record in records {
+            if let Some(email) = &record.reading.email {
+                addresses.entry(email).or_default().push(record.user);
             }
-        });
+        }
         Self {
             source: Source::Ledger(at),
-            roster: Roster::new(accounts.collect()),
-            facts: Facts::Ledger(
-                records
-                    .iter()
-                    .map(|record| (record.user, behind(record)))
-                    .collect(),
-            ),
+            accounts: Accounts::Ledger {
+                roster: Roster::new(records),
+                addresses,
+            },
         }
     }
 
     /// By a grid export.
-    pub fn grid(grid: &Grid, file: impl Into<String>, date: Date) -> Self {
-        let usernames = grid.accounts.iter().filter_map(|account| {
-            let name = account.get(Column::Username)?;
-            Some((folded(name), account.line))
-        });
+    pub fn grid(grid: &'a Grid, file: impl Into<String>, date: Date) -> Self {
+        let mut names: HashMap<_, BTreeSet<_>> = HashMap::new();
+        for account in &grid.accounts {
+            for name in [Column::Email, Column::Username]
+                .into_iter()
+                .filter_map(|column| account.get(column))
+            {
+                names.entry(folded(name)).or_default().insert(account.line);
+            }
+        }
         Self {
             source: Source::Grid {
                 file: file.into(),
                 date,
             },
-            facts: Facts::Grid {
-                columns: grid.columns.clone(),
-                usernames: usernames.collect(),
+            accounts: Accounts::Grid {
+                roster: Roster::new(&grid.accounts),
+                columns: &grid.columns,
+                names,
             },
-            roster: Roster::new(grid.accounts.clone()),
         }
     }
 
@@ -134,99 +130,101 @@ impl Known {
         &self.source
     }
 
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.roster.accounts().len()
-    }
-
     /// What is known of the account of a row with a readable Coupa User ID.
     pub(super) fn find(&self, row: &TheirAccount, user: UserId) -> Verdict {
-        let text = |column| row.get(column).map(|text| self.key(text));
-        let (login, email) = (text(Column::CoupaUsername), text(Column::Email));
         let keys = Keys {
             user,
-            login: login.as_deref().unwrap_or_default(),
-            email: email.as_deref(),
+            login: row.get(Column::CoupaUsername).unwrap_or_default(),
+            email: row.get(Column::Email),
         };
-        match self.roster.find(&keys) {
-            Found::Conflict(conflict) => Verdict::Problem(conflict.text),
-            Found::Nobody => match self.user_name_elsewhere(row, None) {
-                Some(problem) => Verdict::Problem(problem),
-                None => Verdict::New(None),
-            },
-            Found::Linked(link, account) => match self.user_name_elsewhere(row, Some(account.line)) {
-                Some(problem) => Verdict::Problem(problem),
-                None => self.judge(link, account, keys.email),
-            },
-        }
-    }
-
-    /// Whether another account than that on line `own` has, as its user name, what the row has as user name or address: an import goes by it.
-    fn user_name_elsewhere(&self, row: &TheirAccount, own: Option<u64>) -> Option<String> {
-        let Facts::Grid { usernames, .. } = &self.facts else {
-            return None;
-        };
-        [Column::Username, Column::Email].into_iter().find_map(|column| {
-            let line = usernames.get(&folded(row.get(column)?))?;
-            (Some(*line) != own).then(|| {
-                format!(
-                    "{} is the user name of the account on line {line} of the grid",
-                    column.title()
-                )
-            })
-        })
-    }
-
-    fn judge(&self, link: Link, account: &TheirAccount, email: Option<&str>) -> Verdict {
-        let privileged = |column| account.get(column).and_then(yes) == Some(true);
-        if privileged(Column::IsAdministrator) {
-            return Verdict::Problem(
-                "the account is an administrator's: such accounts are never sent".to_owned(),
-            );
-        }
-        if privileged(Column::IsSupplierUser) {
-            return Verdict::Problem("the account is a supplier's: such accounts are never sent".to_owned());
-        }
-        // The user name is what an import file calls EmailAddress (D501): both must be the one of the row.
-        let is_email = |text: &str| email.is_some_and(|email| folded(text) == folded(email));
-        let name = account.get(Column::Username).filter(|name| name.contains('@'));
-        let same_email =
-            account.get(Column::Email).or(name).is_some_and(is_email) && name.is_none_or(is_email);
-        let known = |upkeep, theirs| {
-            Verdict::Known(Box::new(Account {
-                user: account.coupa_id,
-                link,
-                upkeep,
-                theirs,
-                same_email,
-            }))
-        };
-        match &self.facts {
-            Facts::Grid { .. } if account.is_linked() => known(Upkeep::Synced, Some(account.clone())),
-            Facts::Grid { .. } => known(Upkeep::ByHand, Some(account.clone())),
-            Facts::Ledger(facts) => match account.coupa_id.and_then(|user| facts.get(&user)) {
-                Some(Behind::Account(upkeep)) => known(*upkeep, None),
-                Some(Behind::Expected) => Verdict::New(Some(Upkeep::Synced)),
-                Some(Behind::Nothing) | None => Verdict::New(None),
-            },
+        match &self.accounts {
+            Accounts::Ledger { roster, addresses } => {
+                let verdict = match roster.find(&keys) {
+                    Found::Conflict(conflict) => return Verdict::Problem(conflict.text()),
+                    Found::Nobody => Verdict::New(None),
+                    Found::Linked(link, record) => of_record(link, record, keys.email),
+                };
+                let address = keys.email.map(folded);
+                let users = address.and_then(|address| addresses.get(&address));
+                match users.into_iter().flatten().find(|other| **other != user) {
+                    Some(other) => Verdict::Problem(format!(
+                        "the e-mail address is also that of user {other} of the ledger"
+                    )),
+                    None => verdict,
+                }
+            }
+            Accounts::Grid { roster, names, .. } => {
+                let (own, verdict) = match roster.find(&keys) {
+                    Found::Conflict(conflict) => return Verdict::Problem(conflict.text()),
+                    Found::Nobody => (None, Verdict::New(None)),
+                    Found::Linked(link, account) => {
+                        (Some(account.line), of_account(link, account, keys.email))
+                    }
+                };
+                elsewhere(names, row, own).map_or(verdict, Verdict::Problem)
+            }
         }
     }
 
     /// Columns of which the accounts show their values, blank ones included.
     pub(super) fn shows(&self, column: Column) -> bool {
-        match &self.facts {
-            Facts::Ledger(_) => false,
-            Facts::Grid { columns, .. } => columns.contains(&column),
+        match &self.accounts {
+            Accounts::Ledger { .. } => false,
+            Accounts::Grid { columns, .. } => columns.contains(&column),
         }
     }
+}
 
-    /// A value as the source keeps it.
-    fn key(&self, text: &str) -> Box<str> {
-        match self.source {
-            Source::Ledger(_) => digest(text).0,
-            Source::Grid { .. } => folded(text),
+/// Whether another account than that on line `own` has the address or the user name of the row.
+fn elsewhere(names: &HashMap<Digest, BTreeSet<u64>>, row: &TheirAccount, own: Option<u64>) -> Option<String> {
+    [Column::Email, Column::Username].into_iter().find_map(|column| {
+        let lines = names.get(&folded(row.get(column)?))?;
+        let other = lines.iter().find(|line| Some(**line) != own)?;
+        Some(format!(
+            "{} is the address or user name of another account (line {other} of the grid)",
+            column.title()
+        ))
+    })
+}
+
+fn of_record(link: Link, record: &Record, email: Option<&str>) -> Verdict {
+    match behind(record) {
+        Behind::Account(upkeep) => Verdict::Known(Box::new(Account {
+            user: Some(record.user),
+            link,
+            upkeep,
+            theirs: None,
+            same_email: email.is_some() && record.reading.email == email.map(folded),
+        })),
+        Behind::Expected => Verdict::New(Some(Upkeep::Synced)),
+        Behind::Nothing => Verdict::New(None),
+    }
+}
+
+fn of_account(link: Link, account: &TheirAccount, email: Option<&str>) -> Verdict {
+    for (column, whose) in [
+        (Column::IsAdministrator, "an administrator's"),
+        (Column::IsSupplierUser, "a supplier's"),
+    ] {
+        if account.get(column).and_then(yes) == Some(true) {
+            return Verdict::Problem(format!("the account is {whose}: such accounts are never sent"));
         }
     }
+    // The user name is what an import file calls EmailAddress (D501): where both are shown, both must be that of the row.
+    let is_email = |text: &str| email.is_some_and(|email| folded(text) == folded(email));
+    let name = account.get(Column::Username).filter(|name| name.contains('@'));
+    let same_email = account.get(Column::Email).or(name).is_some_and(is_email) && name.is_none_or(is_email);
+    Verdict::Known(Box::new(Account {
+        user: account.coupa_id,
+        link,
+        upkeep: if account.is_linked() {
+            Upkeep::Synced
+        } else {
+            Upkeep::ByHand
+        },
+        theirs: Some(account.clone()),
+        same_email,
+    }))
 }
 
 /// What the evidence for an account comes to.
@@ -243,9 +241,4 @@ fn behind(record: &Record) -> Behind {
             Behind::Nothing
         }
     }
-}
-
-/// Stands in for `account::digest`, with the same result, until that is here.
-fn digest(text: &str) -> Digest {
-    super::fingerprint(text.to_lowercase().as_bytes())
 }

@@ -70,25 +70,23 @@ type Cells<'a> = BTreeMap<Column, &'a str>;
 
 fn row(placed: &Placed, door: Door) -> Result<Cells<'_>, String> {
     match (&placed.account, placed.upkeep) {
-        (None, Upkeep::ByHand) => new(placed, door),
+        (None, Upkeep::ByHand) => Ok(new(placed)),
         (None, Upkeep::Synced) => Err("Coupa's User Sync is expected to make this account".to_owned()),
         (Some(account), _) => existing(placed, account, door),
     }
 }
 
 /// A row that makes an account: an active one, of nobody special.
-fn new(placed: &Placed, door: Door) -> Result<Cells<'_>, String> {
+fn new(placed: &Placed) -> Cells<'_> {
     let mut cells: Cells<'_> = filled(placed).collect();
-    if door == Door::QuickIntegration {
-        for (column, default) in [
-            (Column::Status, "Yes"),
-            (Column::IsSupplierUser, "No"),
-            (Column::IsAdministrator, "No"),
-        ] {
-            cells.entry(column).or_insert(default);
-        }
+    for (column, default) in [
+        (Column::Status, "Yes"),
+        (Column::IsSupplierUser, "No"),
+        (Column::IsAdministrator, "No"),
+    ] {
+        cells.entry(column).or_insert(default);
     }
-    Ok(cells)
+    cells
 }
 
 /// A row that changes an account.
@@ -122,9 +120,11 @@ fn existing<'a>(placed: &'a Placed, account: &'a Account, door: Door) -> Result<
             Column::Email => placed.row.account.get(column),
             _ => theirs(column),
         })?,
-        Door::File => require(&mut cells, &Column::MANDATORY, |column| {
-            theirs(column).or_else(|| placed.row.account.get(column))
-        })?,
+        Door::File => {
+            let given = |column| theirs(column).or_else(|| placed.row.account.get(column));
+            require(&mut cells, &Column::MANDATORY, given)?;
+            cells.extend(given(Column::Status).map(|status| (Column::Status, status)));
+        }
     }
     Ok(cells)
 }
@@ -149,7 +149,7 @@ fn require<'a>(
         return Ok(());
     }
     Err(format!(
-        "the row must give {} as the account has it, and that is not known: compare with a grid that shows it",
+        "the row must give {} as the account has it, and that is not known: compare with a grid that shows it, or, of what is not protected, name it in the file",
         missing.join(", ")
     ))
 }

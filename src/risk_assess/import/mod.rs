@@ -10,15 +10,13 @@
 
 mod known;
 mod loads;
-mod roster;
 mod sections;
 mod sort;
-
-use sha2::{Digest as _, Sha256};
 
 use crate::model::downstream::Digest;
 use crate::model::fault::{Fault, FaultKind};
 
+use super::account;
 use super::columns::Column;
 use super::config::Delivery;
 use super::layout::Layout;
@@ -27,7 +25,6 @@ use super::theirs::TheirAccount;
 
 pub use known::{Known, Source};
 pub use loads::{Outgoing, Unsent, loads};
-pub(crate) use roster::{Conflict, Found, Keys, Roster};
 pub use sections::{basis, notice, sections};
 pub use sort::{Account, Placed, Refused, Sorted, Upkeep, sort};
 
@@ -111,12 +108,7 @@ pub fn may_apply(delivery: Delivery) -> Result<Door, Fault> {
 
 /// By what a file is known, whatever it is called.
 pub fn fingerprint(bytes: &[u8]) -> Digest {
-    use std::fmt::Write as _;
-    let hex = Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    Digest(hex.into())
+    account::digest(bytes)
 }
 
 #[cfg(test)]

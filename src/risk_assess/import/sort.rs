@@ -8,7 +8,7 @@ use crate::model::downstream::Link;
 use crate::model::id::UserId;
 
 use super::super::columns::Column;
-use super::super::compare::{folded, same, yes};
+use super::super::compare::{lower, same, yes};
 use super::super::layout::{Layout, id_is_unreadable};
 use super::super::theirs::TheirAccount;
 use super::known::{Known, Source, Verdict};
@@ -74,7 +74,7 @@ pub struct Refused {
 }
 
 /// Sorts a file.
-pub fn sort(template: Template, known: &Known) -> Sorted {
+pub fn sort(template: Template, known: &Known<'_>) -> Sorted {
     let Template { header, layout, rows } = template;
     let twins = Twins::of(&rows);
     let verdicts: Vec<Option<Verdict>> = rows
@@ -99,7 +99,7 @@ pub fn sort(template: Template, known: &Known) -> Sorted {
             Some(Verdict::Known(account)) => {
                 reasons.extend(claims.told(&account, row.line()));
                 if reasons.is_empty() {
-                    sorted.update.push(placed(row, account, known));
+                    sorted.update.push(placed(row, *account, known));
                     continue;
                 }
             }
@@ -114,7 +114,7 @@ pub fn sort(template: Template, known: &Known) -> Sorted {
     sorted
 }
 
-fn placed(row: Row, account: Box<Account>, known: &Known) -> Placed {
+fn placed(row: Row, account: Account, known: &Known<'_>) -> Placed {
     let differs = |column: Column, text: &str| match &account.theirs {
         Some(theirs) if known.shows(column) => !same(column, text, theirs.get(column).unwrap_or_default()),
         // Nobody can say that it is the same.
@@ -130,7 +130,7 @@ fn placed(row: Row, account: Box<Account>, known: &Known) -> Placed {
     Placed {
         row,
         upkeep: account.upkeep,
-        account: Some(*account),
+        account: Some(account),
         marked,
     }
 }
@@ -225,7 +225,7 @@ impl Twins {
                 let mut lines: HashMap<Box<str>, Vec<u64>> = HashMap::new();
                 for row in rows {
                     if let Some(text) = row.account.get(column) {
-                        lines.entry(folded(text)).or_default().push(row.line());
+                        lines.entry(lower(text)).or_default().push(row.line());
                     }
                 }
                 (column, lines)
@@ -235,7 +235,7 @@ impl Twins {
 
     fn told(&self, row: &TheirAccount) -> Vec<String> {
         let others = self.0.iter().filter_map(|(column, lines)| {
-            let lines = lines.get(&folded(row.get(*column)?))?;
+            let lines = lines.get(&lower(row.get(*column)?))?;
             let others = others(lines, row.line)?;
             Some(format!("{others} has the same {}", column.title()))
         });

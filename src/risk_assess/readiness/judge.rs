@@ -2,11 +2,12 @@
 //!
 //! Invariants: pure; a verdict of [`Verdict::NotReady`] and a refusal go together; no text repeats a value of the user.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use crate::model::downstream::{Judged, Reading};
 use crate::model::fault::{Fault, FaultKind};
-use crate::model::id::UserId;
 use crate::model::profile::Profile;
 use crate::model::readiness::{Level, Remark};
 use crate::risk_assess::Strictness;
@@ -82,8 +83,8 @@ pub fn verdict(remarks: &[Remark], strictness: Strictness) -> Verdict {
     }
 }
 
-/// The refusal of a grant of the license, listing every remark; `None` if nothing refuses.
-pub fn refusal(user: UserId, remarks: &[Remark], strictness: Strictness) -> Option<Fault> {
+/// The refusal of a grant of the license to `whom` (`user 7`, `the account to create`), listing every remark; `None` if nothing refuses.
+pub fn refusal(whom: &dyn fmt::Display, remarks: &[Remark], strictness: Strictness) -> Option<Fault> {
     let refusing = refusals(remarks, strictness);
     let heaviest = refusing.iter().map(|remark| remark.level).max()?;
     let broken: Vec<String> = refusing
@@ -101,7 +102,7 @@ pub fn refusal(user: UserId, remarks: &[Remark], strictness: Strictness) -> Opti
         Level::Error => Strictness::Lenient,
         Level::Warn | Level::Info => Strictness::Standard,
     };
-    let message = format!("user {user} is not ready for Risk Assess: {}", broken.join(", "));
+    let message = format!("{whom} is not ready for Risk Assess: {}", broken.join(", "));
     let advice = format!(
         "{}; or set --risk-assess-readiness {} if the license is to be granted all the same",
         fixes.join("; "),

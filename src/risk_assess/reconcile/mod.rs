@@ -1,13 +1,12 @@
 //! A grid export against the ledger and Coupa: what is missing, what should not be there, what differs, and what is proved by it.
 //!
 //! ```text
-//! Grid, profiles ─► matched user by user ─► findings, proofs, mismatches      what nobody's user claims ─► findings
+//! Grid, profiles ─► observed user by user ─► findings, proofs, mismatches      accounts of no user ─► findings
 //! ```
 //!
 //! Invariants: pure; the grid shows active users only (S1), so an account that it lacks may be inactive or never have been made; a grid of the
 //! day of a user's last change, or of before, says nothing against what Coupa shows now. Texts hold ids and lines, never values.
 
-mod fields;
 mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,16 +19,15 @@ use crate::model::downstream::{Expectation, Link, Record, Standing};
 use crate::model::id::UserId;
 use crate::model::profile::Profile;
 
+use super::account::{Observation, Sighting, observe};
 use super::columns::Column;
-use super::compare::yes;
 use super::config::{Delivery, RiskAssessConfig, UserSync};
 use super::grid::Grid;
-use super::import::{Conflict, Found, Keys, Roster};
 use super::layout::id_is_unreadable;
+use super::matching::{ConflictKind, Found, Keys, Roster};
 use super::mismatch::Mismatch;
 use super::theirs::TheirAccount;
 
-pub use fields::Fields;
 pub use show::{json, sections};
 
 /// What is compared.
@@ -132,8 +130,8 @@ pub enum Shown {
     Account {
         /// By what it was found.
         link: Link,
-        /// Fields of the sync that the grid does not show, or not so that they can be compared.
-        untold: BTreeSet<Column>,
+        /// Fields of the sync that were compared; the grid does not show the others, or not so that they can be.
+        compared: Vec<Column>,
     },
     /// An account of the user; nothing of its fields.
     Link(Link),
@@ -176,17 +174,11 @@ impl Reconciled {
 
 /// Compares them.
 pub fn reconcile(sides: &Sides<'_>) -> Reconciled {
-    let roster = Roster::new(sides.grid.accounts.clone());
-    let found: Vec<(&Profile, Found<'_>)> = sides
-        .profiles
-        .iter()
-        .map(|profile| (profile, roster.find(&keys(profile))))
-        .collect();
+    let roster = Roster::new(&sides.grid.accounts);
+    let observations = observe(sides.profiles, &roster);
     let mut work = Work {
         sides: *sides,
         records: sides.records.iter().map(|record| (record.user, record)).collect(),
-        roster: &roster,
-        claims: claims(&found),
         met: BTreeSet::new(),
         out: Reconciled {
             date: sides.date,
@@ -200,11 +192,19 @@ pub fn reconcile(sides: &Sides<'_>) -> Reconciled {
             nameless: sides.grid.nameless.clone(),
         },
     };
-    for (profile, found) in &found {
+    for (profile, observation) in sides.profiles.iter().zip(observations) {
+        let user = Observed {
+            profile,
+            accounts: concerned(profile, &roster),
+            observation,
+        };
         match (profile.active, profile.licensed) {
-            (true, Some(true)) => work.wanted(profile, found),
-            (false, _) | (true, Some(false)) => work.unwanted(profile, found),
-            (true, None) => work.unjudged(found),
+            (true, Some(true)) => work.wanted(&user),
+            (false, _) | (true, Some(false)) => work.unwanted(&user),
+            (true, None) => {
+                work.meet(&user);
+                work.out.unjudged += 1;
+            }
         }
     }
     work.nobodys();
@@ -214,169 +214,151 @@ pub fn reconcile(sides: &Sides<'_>) -> Reconciled {
     out
 }
 
-fn keys(profile: &Profile) -> Keys<'_> {
-    Keys {
+/// Accounts that are, or could be, those of a user.
+fn concerned<'a>(profile: &Profile, roster: &Roster<'a, TheirAccount>) -> Vec<&'a TheirAccount> {
+    let keys = Keys {
         user: profile.user,
         login: &profile.login,
         email: profile.email.as_deref(),
+    };
+    match roster.find(&keys) {
+        Found::Linked(_, account) => vec![account],
+        Found::Conflict(conflict) => conflict.accounts,
+        Found::Nobody => Vec::new(),
     }
 }
 
-/// Users by the line of the account that each was found to have: an address alone may be that of several.
-fn claims(found: &[(&Profile, Found<'_>)]) -> BTreeMap<u64, Vec<UserId>> {
-    let mut claims: BTreeMap<u64, Vec<UserId>> = BTreeMap::new();
-    for (profile, found) in found {
-        if let Found::Linked(_, account) = found {
-            claims.entry(account.line).or_default().push(profile.user);
+/// One user and what the grid shows of it.
+struct Observed<'a> {
+    profile: &'a Profile,
+    accounts: Vec<&'a TheirAccount>,
+    observation: Observation,
+}
+
+impl<'a> Observed<'a> {
+    /// The account, where only one is concerned.
+    fn account(&self) -> Option<&'a TheirAccount> {
+        match self.accounts.as_slice() {
+            [account] => Some(account),
+            _ => None,
         }
     }
-    claims
+
+    /// Where a person looks first.
+    fn line(&self) -> Option<u64> {
+        self.accounts.first().map(|account| account.line)
+    }
 }
 
 /// The work on one grid.
 struct Work<'a> {
     sides: Sides<'a>,
     records: BTreeMap<UserId, &'a Record>,
-    roster: &'a Roster,
-    claims: BTreeMap<u64, Vec<UserId>>,
-    /// Lines of accounts that were told or proved.
+    /// Lines of accounts that are told with a user, or proved.
     met: BTreeSet<u64>,
     out: Reconciled,
 }
 
 impl Work<'_> {
     /// A user who should have an active account.
-    fn wanted(&mut self, profile: &Profile, found: &Found<'_>) {
-        match found {
-            _ if self.changed_since(profile) => self.outdated(profile, found),
-            Found::Nobody => {
-                let text = format!(
-                    "the grid shows no active account: it is inactive, or was never made{}",
-                    self.caveat()
-                );
-                self.mismatch(profile, None, Vec::new(), &text);
-                self.tell(Kind::Missing, Some(profile), None, Vec::new(), text);
+    fn wanted(&mut self, user: &Observed<'_>) {
+        self.meet(user);
+        if self.changed_since(user.profile) {
+            return self.outdated(user);
+        }
+        match &user.observation.sighting {
+            Sighting::Nobody => {
+                let caveat = self.caveat();
+                let text =
+                    format!("the grid shows no active account: it is inactive, or was never made{caveat}");
+                self.wrong(Kind::Missing, user, &[], text);
             }
-            Found::Conflict(conflict) => self.conflict(profile, conflict),
-            Found::Linked(link, account) => self.shown(profile, *link, account),
+            Sighting::Conflict { kind, text } => {
+                self.wrong(conflict(*kind), user, kind.columns(), text.clone());
+            }
+            Sighting::Account {
+                link, linked, active, ..
+            } => self.shown(user, *link, *linked, *active),
         }
     }
 
-    fn shown(&mut self, profile: &Profile, link: Link, account: &TheirAccount) {
-        self.met.insert(account.line);
-        let line = Some(account.line);
-        if let Some(reason) = self.untellable(profile, account) {
-            self.mismatch(profile, Some(account), Vec::new(), &reason);
-            self.tell(Kind::Ambiguous, Some(profile), line, Vec::new(), reason);
-        } else if is_inactive(account) {
+    fn shown(&mut self, user: &Observed<'_>, link: Link, linked: bool, active: bool) {
+        let Observation {
+            differing, compared, ..
+        } = &user.observation;
+        if user.account().is_some_and(id_is_unreadable) {
+            let text = "the Coupa User ID of the account cannot be read".to_owned();
+            self.wrong(Kind::Ambiguous, user, &[Column::CoupaUserId], text);
+        } else if !active {
             let text = "the account is shown, and not as active".to_owned();
-            self.mismatch(profile, Some(account), vec![Column::Status], &text);
-            self.tell(Kind::Missing, Some(profile), line, vec![Column::Status], text);
-        } else if link == Link::Email && self.shows_links() {
-            let text = "an account with the user's address, without a link to Coupa".to_owned();
-            self.tell(Kind::HandMade, Some(profile), line, Vec::new(), text);
+            self.wrong(Kind::Missing, user, &[Column::Status], text);
+        } else if !linked && self.shows_links() {
+            let text = "an account with the user's name or address, without a link to Coupa".to_owned();
+            self.tell(Kind::HandMade, Some(user.profile), user.line(), &[], text);
+        } else if differing.is_empty() {
+            let compared = compared.clone();
+            self.prove(user, Shown::Account { link, compared });
         } else {
-            let fields = fields::compare(profile, account, &self.sides.grid.columns);
-            self.compared(profile, link, account, fields);
+            self.prove(user, Shown::Link(link));
+            let text = format!(
+                "the account does not show what Coupa shows: {}",
+                titles(differing)
+            );
+            self.wrong(Kind::Differs, user, differing, text);
         }
     }
 
-    fn compared(&mut self, profile: &Profile, link: Link, account: &TheirAccount, fields: Fields) {
-        if fields.differ.is_empty() {
-            let untold = fields.untold;
-            return self.prove(profile.user, Shown::Account { link, untold });
+    /// A user who was changed after the grid, or maybe after it: its names may be newer than the grid, its Coupa id is not.
+    fn outdated(&mut self, user: &Observed<'_>) {
+        if let Sighting::Account {
+            link: Link::CoupaId, ..
+        } = user.observation.sighting
+        {
+            self.prove(user, Shown::Link(Link::CoupaId));
         }
-        let differ: Vec<Column> = fields.differ.into_iter().collect();
-        let names: Vec<&str> = differ.iter().map(|column| column.title()).collect();
-        let text = format!("the account does not show what Coupa shows: {}", names.join(", "));
-        self.mismatch(profile, Some(account), differ.clone(), &text);
-        self.prove(profile.user, Shown::Link(link));
-        self.tell(Kind::Differs, Some(profile), Some(account.line), differ, text);
-    }
-
-    fn conflict(&mut self, profile: &Profile, conflict: &Conflict) {
-        let accounts = self.meet(conflict);
-        let (kind, fields) = match conflict.kind {
-            "coupa-id-differs" => (Kind::WrongUser, vec![Column::CoupaUserId]),
-            "username-differs" => (Kind::WrongUser, vec![Column::CoupaUsername]),
-            "two-accounts" => (Kind::WrongUser, Vec::new()),
-            _ => (Kind::Ambiguous, Vec::new()),
-        };
-        let only = match accounts.as_slice() {
-            [account] => Some(account),
-            _ => None,
-        };
-        self.mismatch(profile, only, fields.clone(), &conflict.text);
-        let line = accounts.first().map(|account| account.line);
-        self.tell(kind, Some(profile), line, fields, conflict.text.clone());
-    }
-
-    /// A user who was changed after the grid, or maybe after it.
-    fn outdated(&mut self, profile: &Profile, found: &Found<'_>) {
-        let line = match found {
-            Found::Nobody => None,
-            Found::Conflict(conflict) => self.meet(conflict).first().map(|account| account.line),
-            Found::Linked(link, account) => {
-                self.met.insert(account.line);
-                if self.untellable(profile, account).is_none() && !is_inactive(account) && account.is_linked()
-                {
-                    self.prove(profile.user, Shown::Link(*link));
-                }
-                Some(account.line)
-            }
-        };
         let text =
             "the user was changed on the day of the grid or later: what the grid shows of it may be older";
         self.tell(
             Kind::ChangedSince,
-            Some(profile),
-            line,
-            Vec::new(),
+            Some(user.profile),
+            user.line(),
+            &[],
             text.to_owned(),
         );
     }
 
     /// A user who is inactive or has no license.
-    fn unwanted(&mut self, profile: &Profile, found: &Found<'_>) {
+    fn unwanted(&mut self, user: &Observed<'_>) {
+        let profile = user.profile;
         let expectation = self.records.get(&profile.user).map(|record| record.expectation);
-        let Found::Linked(link, account) = found else {
-            let closed = matches!(found, Found::Nobody) && expectation == Some(Expectation::Closed);
-            if closed && !self.changed_since(profile) {
-                self.prove(profile.user, Shown::NoAccount);
+        let (link, active) = match user.observation.sighting {
+            // An account without a link is not the account of somebody who should have none.
+            Sighting::Account {
+                link,
+                linked: true,
+                active,
+                ..
+            } => (link, active),
+            Sighting::Nobody if expectation == Some(Expectation::Closed) && !self.changed_since(profile) => {
+                return self.prove(user, Shown::NoAccount);
             }
-            return;
+            Sighting::Account { .. } | Sighting::Conflict { .. } | Sighting::Nobody => return,
         };
-        // An address that is also that of another user, or an account without a link: not the account of this user.
-        if self.untellable(profile, account).is_some() || !account.is_linked() {
-            return;
+        self.meet(user);
+        if self.changed_since(profile) {
+            return self.outdated(user);
         }
-        self.met.insert(account.line);
-        let (inactive, line) = (is_inactive(account), Some(account.line));
-        match expectation {
-            _ if self.changed_since(profile) => self.outdated(profile, found),
-            Some(Expectation::Closed) if inactive => self.prove(profile.user, Shown::NoAccount),
-            _ if inactive => {}
-            Some(Expectation::Kept) if profile.active => self.prove(profile.user, Shown::Link(*link)),
-            _ => {
-                let text = match (profile.active, expectation) {
-                    (false, _) => "an active account, and the Coupa user is inactive",
-                    (true, Some(Expectation::Undocumented)) => {
-                        "an account whose user lost the license: what becomes of it is not documented"
-                    }
-                    (true, _) => "an account whose user does not hold the license",
-                };
-                self.tell(Kind::Unexpected, Some(profile), line, Vec::new(), text.to_owned());
+        let text = match (active, expectation) {
+            (false, Some(Expectation::Closed)) => return self.prove(user, Shown::NoAccount),
+            (false, _) => return,
+            (true, Some(Expectation::Kept)) => return self.prove(user, Shown::Link(link)),
+            (true, _) if !profile.active => "an active account, and the Coupa user is inactive",
+            (true, Some(Expectation::Undocumented)) => {
+                "an account whose user lost the license: what becomes of it is not documented"
             }
-        }
-    }
-
-    fn unjudged(&mut self, found: &Found<'_>) {
-        self.out.unjudged += 1;
-        match found {
-            Found::Linked(_, account) => _ = self.met.insert(account.line),
-            Found::Conflict(conflict) => _ = self.meet(conflict),
-            Found::Nobody => {}
-        }
+            (true, _) => "an account whose user does not hold the license",
+        };
+        self.tell(Kind::Unexpected, Some(profile), user.line(), &[], text.to_owned());
     }
 
     /// Accounts that are the account of no user.
@@ -408,24 +390,8 @@ impl Work<'_> {
                         .to_owned(),
                 ),
             };
-            self.tell(kind, None, Some(account.line), Vec::new(), text);
+            self.tell(kind, None, Some(account.line), &[], text);
         }
-    }
-
-    /// Why nobody can say that this account, which was found, is the user's.
-    fn untellable(&self, profile: &Profile, account: &TheirAccount) -> Option<String> {
-        if id_is_unreadable(account) {
-            return Some("the Coupa User ID of the account cannot be read".to_owned());
-        }
-        let others: Vec<String> = self
-            .claims
-            .get(&account.line)?
-            .iter()
-            .filter(|user| **user != profile.user)
-            .map(ToString::to_string)
-            .collect();
-        (!others.is_empty())
-            .then(|| format!("the account may be that of Coupa user {}, too", others.join(", ")))
     }
 
     /// Whether the user was changed on the day of the grid or later, or nobody knows when.
@@ -450,18 +416,25 @@ impl Work<'_> {
         }
     }
 
-    fn meet(&mut self, conflict: &Conflict) -> Vec<TheirAccount> {
-        let accounts: Vec<TheirAccount> = conflict
-            .places
-            .iter()
-            .map(|place| self.roster.accounts()[*place].clone())
-            .collect();
-        self.met.extend(accounts.iter().map(|account| account.line));
-        accounts
+    fn meet(&mut self, user: &Observed<'_>) {
+        self.met.extend(user.accounts.iter().map(|account| account.line));
     }
 
-    fn prove(&mut self, user: UserId, shown: Shown) {
+    fn prove(&mut self, user: &Observed<'_>, shown: Shown) {
+        let user = user.profile.user;
         self.out.proved.push(Proved { user, shown });
+    }
+
+    /// A finding that is also told to who keeps Risk Assess.
+    fn wrong(&mut self, kind: Kind, user: &Observed<'_>, fields: &[Column], text: String) {
+        self.out.mismatches.push(Mismatch {
+            profile: user.profile.clone(),
+            theirs: user.account().cloned(),
+            fields: fields.to_vec(),
+            reason: text.clone(),
+            at: self.sides.now,
+        });
+        self.tell(kind, Some(user.profile), user.line(), fields, text);
     }
 
     fn tell(
@@ -469,43 +442,39 @@ impl Work<'_> {
         kind: Kind,
         profile: Option<&Profile>,
         line: Option<u64>,
-        fields: Vec<Column>,
+        fields: &[Column],
         text: String,
     ) {
         let user = profile.map(|profile| profile.user);
-        let ledger = user
-            .and_then(|user| self.records.get(&user))
-            .map(|record| record.standing);
+        let record = user.and_then(|user| self.records.get(&user));
         self.out.findings.push(Finding {
             kind,
             user,
             line,
-            fields,
+            fields: fields.to_vec(),
             text,
-            ledger,
-        });
-    }
-
-    fn mismatch(
-        &mut self,
-        profile: &Profile,
-        theirs: Option<&TheirAccount>,
-        fields: Vec<Column>,
-        reason: &str,
-    ) {
-        self.out.mismatches.push(Mismatch {
-            profile: profile.clone(),
-            theirs: theirs.cloned(),
-            fields,
-            reason: reason.to_owned(),
-            at: self.sides.now,
+            ledger: record.map(|record| record.standing),
         });
     }
 }
 
-/// Whether a row says that its account is not active.
-fn is_inactive(account: &TheirAccount) -> bool {
-    account.get(Column::Status).and_then(yes) == Some(false)
+/// What kind of finding a conflict is.
+const fn conflict(kind: ConflictKind) -> Kind {
+    match kind {
+        ConflictKind::IdAndUsernameApart | ConflictKind::UsernameOfAnother | ConflictKind::EmailOfAnother => {
+            Kind::WrongUser
+        }
+        ConflictKind::CoupaIdTwice
+        | ConflictKind::UsernameShared
+        | ConflictKind::UsernameAndEmailApart
+        | ConflictKind::EmailShared
+        | ConflictKind::ClaimedBySeveral => Kind::Ambiguous,
+    }
+}
+
+fn titles(columns: &[Column]) -> String {
+    let titles: Vec<&str> = columns.iter().map(|column| column.title()).collect();
+    titles.join(", ")
 }
 
 #[cfg(test)]

@@ -9,9 +9,8 @@ use serde::Serialize;
 use crate::model::fault::Fault;
 use crate::model::id::UserId;
 
-use super::super::columns::Column;
 use super::super::sheet::{Cell, Section};
-use super::{Finding, Kind, Proved, Reconciled, Shown};
+use super::{Finding, Kind, Proved, Reconciled, Shown, titles};
 
 /// One JSON object, with a newline at its end.
 pub fn json(reconciled: &Reconciled) -> Result<String, Fault> {
@@ -52,7 +51,7 @@ struct Proof {
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    not_compared: Vec<&'static str>,
+    compared: Vec<&'static str>,
 }
 
 impl<'a> Whole<'a> {
@@ -89,20 +88,16 @@ impl<'a> One<'a> {
 
 impl Proof {
     fn of(proved: &Proved) -> Self {
-        let (shown, link, untold) = match &proved.shown {
-            Shown::Account { link, untold } => ("account", Some(link.name()), Some(untold)),
-            Shown::Link(link) => ("link", Some(link.name()), None),
-            Shown::NoAccount => ("no-account", None, None),
+        let (shown, link, compared) = match &proved.shown {
+            Shown::Account { link, compared } => ("account", Some(link.name()), compared.as_slice()),
+            Shown::Link(link) => ("link", Some(link.name()), &[][..]),
+            Shown::NoAccount => ("no-account", None, &[][..]),
         };
         Self {
             user: proved.user.get(),
             shown,
             link,
-            not_compared: untold
-                .into_iter()
-                .flatten()
-                .map(|column| column.title())
-                .collect(),
+            compared: compared.iter().map(|column| column.title()).collect(),
         }
     }
 }
@@ -126,7 +121,7 @@ pub fn sections(reconciled: &Reconciled) -> Vec<Section> {
         },
         Section {
             title: "Proved".into(),
-            header: header(&["Coupa User ID", "Shown", "Link", "Not compared"]),
+            header: header(&["Coupa User ID", "Shown", "Link", "Compared"]),
             rows: reconciled.proved.iter().map(proof).collect(),
             notice: Some(format!("By the grid of {}.", reconciled.date)),
         },
@@ -163,13 +158,8 @@ fn proof(proved: &Proved) -> Vec<Cell> {
         proof.user.to_string(),
         proof.shown.to_owned(),
         proof.link.unwrap_or_default().to_owned(),
-        proof.not_compared.join(", "),
+        proof.compared.join(", "),
     ]
     .map(Cell::plain)
     .to_vec()
-}
-
-fn titles(columns: &[Column]) -> String {
-    let titles: Vec<&str> = columns.iter().map(|column| column.title()).collect();
-    titles.join(", ")
 }

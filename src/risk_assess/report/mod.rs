@@ -133,52 +133,52 @@ type Shown = fn(&Profile) -> String;
 const COUPA: [(&str, Shown); 25] = [
     ("Coupa User ID", |user| user.user.to_string()),
     ("Coupa Username", |user| user.login.to_string()),
-    ("Coupa Email", |user| text(user.email.as_ref())),
+    ("Coupa Email", |user| text(user.email.as_deref())),
     ("Coupa Status", |user| {
         if user.active { "Active" } else { "Inactive" }.to_owned()
     }),
-    ("Coupa First Name", |user| text(user.first_name.as_ref())),
-    ("Coupa Middle Name", |user| text(user.middle_name.as_ref())),
-    ("Coupa Last Name", |user| text(user.last_name.as_ref())),
+    ("Coupa First Name", |user| text(user.first_name.as_deref())),
+    ("Coupa Middle Name", |user| text(user.middle_name.as_deref())),
+    ("Coupa Last Name", |user| text(user.last_name.as_deref())),
     ("Coupa Business Phone", business_phone),
     ("Coupa Phone Country Code", |user| {
-        phone(user, |phone| phone.country_code.as_ref())
+        phone(user, |phone| phone.country_code.as_deref())
     }),
     ("Coupa Phone Area Code", |user| {
-        phone(user, |phone| phone.area_code.as_ref())
+        phone(user, |phone| phone.area_code.as_deref())
     }),
     ("Coupa Phone Number", |user| {
-        phone(user, |phone| phone.number.as_ref())
+        phone(user, |phone| phone.number.as_deref())
     }),
     ("Coupa Business Ext", |user| {
-        phone(user, |phone| phone.extension.as_ref())
+        phone(user, |phone| phone.extension.as_deref())
     }),
     ("Coupa Mailing Address", |user| {
-        address(user, |address| address.street1.as_ref())
+        address(user, |address| address.street1.as_deref())
     }),
     ("Coupa Mailing Address 2", |user| {
-        address(user, |address| address.street2.as_ref())
+        address(user, |address| address.street2.as_deref())
     }),
     ("Coupa Mailing Address 3", |user| {
-        address(user, |address| address.street3.as_ref())
+        address(user, |address| address.street3.as_deref())
     }),
     ("Coupa Mailing Address 4", |user| {
-        address(user, |address| address.street4.as_ref())
+        address(user, |address| address.street4.as_deref())
     }),
     ("Coupa City", |user| {
-        address(user, |address| address.city.as_ref())
+        address(user, |address| address.city.as_deref())
     }),
     ("Coupa State/Province", |user| {
-        address(user, |address| address.state.as_ref())
+        address(user, |address| address.state.as_deref())
     }),
     ("Coupa State ISO Code", |user| {
-        address(user, |address| address.state_iso_code.as_ref())
+        address(user, |address| address.state_iso_code.as_deref())
     }),
     ("Coupa Postal Code", |user| {
-        address(user, |address| address.postal_code.as_ref())
+        address(user, |address| address.postal_code.as_deref())
     }),
     ("Coupa Country", |user| {
-        address(user, |address| address.country.as_ref())
+        address(user, |address| address.country.as_deref())
     }),
     ("Coupa Risk Assess License", |user| {
         match user.licensed {
@@ -190,7 +190,7 @@ const COUPA: [(&str, Shown); 25] = [
     }),
     ("Coupa Account Class", |user| user.class.name().to_owned()),
     ("Coupa Authentication Method", |user| {
-        text(user.authentication_method.as_ref())
+        text(user.authentication_method.as_deref())
     }),
     ("Coupa Updated At", |user| {
         user.updated_at.map(second).unwrap_or_default()
@@ -244,11 +244,11 @@ fn row(found: &Mismatch, shown_by: ShownBy) -> Vec<Cell> {
         .collect()
 }
 
-fn text(value: Option<&Box<str>>) -> String {
-    value.map(ToString::to_string).unwrap_or_default()
+fn text(value: Option<&str>) -> String {
+    value.unwrap_or_default().to_owned()
 }
 
-fn phone(user: &Profile, part: impl Fn(&Phone) -> Option<&Box<str>>) -> String {
+fn phone(user: &Profile, part: impl Fn(&Phone) -> Option<&str>) -> String {
     text(user.phone.as_ref().and_then(part))
 }
 
@@ -266,7 +266,7 @@ fn business_phone(user: &Profile) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
-fn address(user: &Profile, part: impl Fn(&Address) -> Option<&Box<str>>) -> String {
+fn address(user: &Profile, part: impl Fn(&Address) -> Option<&str>) -> String {
     text(user.address.as_ref().and_then(part))
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the text ends at a lone dot between CRLFs and nowhere else, so that no message can smuggle in another.
 
+use std::fmt::Write as _;
 use std::io;
 
 use tokio::io::{
@@ -61,12 +62,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Sends a reply; all lines but the last go on.
     pub(super) async fn reply(&mut self, code: u16, lines: &[&str]) -> io::Result<()> {
-        let last = lines.len().saturating_sub(1);
+        let (mut text, last) = (String::new(), lines.len().saturating_sub(1));
         for (number, line) in lines.iter().enumerate() {
             let mark = if number == last { ' ' } else { '-' };
-            let text = format!("{code}{mark}{line}\r\n");
-            self.io.write_all(text.as_bytes()).await?;
+            // Writing into a string cannot fail.
+            let _ = write!(text, "{code}{mark}{line}\r\n");
         }
+        self.io.write_all(text.as_bytes()).await?;
         self.io.flush().await
     }
 

@@ -14,7 +14,7 @@ use prost_types::{Struct, Value};
 use tokio::sync::watch;
 
 use super::*;
-use crate::model::access::Access;
+use crate::model::access::{Access, LicenseSet};
 use crate::model::change::{
     AccountDraft, Activity, AuthenticationMethod, Change, Effect, OnInactive, Order, Outcome, Plan,
     RequestId, Via,
@@ -23,7 +23,7 @@ use crate::model::downstream::Followed;
 use crate::model::id::UserId;
 use crate::model::journal::{EntryId, Held};
 use crate::model::tenant::{Finding, User};
-use crate::snapshot::fake::{group_item, role_item, user_id};
+use crate::snapshot::fake::{catalog, group_item, role_item, user_id};
 
 /// Makes every change at once, or fails as told.
 struct Writes {
@@ -31,6 +31,8 @@ struct Writes {
     asked: Mutex<Vec<(Order, Change)>>,
     effect: Mutex<Effect>,
     fault: Mutex<Option<Fault>>,
+    /// No new account is given this license.
+    withheld: Mutex<Option<&'static str>>,
     /// Changes wait while it is set.
     hold: watch::Sender<bool>,
     downstream: Mutex<Option<Box<Followed>>>,
@@ -43,6 +45,7 @@ impl Writes {
             asked: Mutex::default(),
             effect: Mutex::new(Effect::Made),
             fault: Mutex::default(),
+            withheld: Mutex::default(),
             hold: watch::Sender::new(false),
             downstream: Mutex::default(),
         })
@@ -50,6 +53,10 @@ impl Writes {
 
     fn ends(&self, effect: Effect) {
         *self.effect.lock().unwrap() = effect;
+    }
+
+    fn withholds(&self, license: &'static str) {
+        *self.withheld.lock().unwrap() = Some(license);
     }
 
     fn fails(&self, kind: FaultKind) {
@@ -98,7 +105,17 @@ impl WriteTenant for Writes {
                 user.access = Access::new(rest, groups, access.licenses);
             }
             Change::SetActive { to, .. } => user.active = to.is_active(),
-            Change::Create { draft, .. } => user.login = draft.login.clone().unwrap(),
+            Change::Create { draft, .. } => {
+                user.login = draft.login.clone().unwrap();
+                let withheld = *self.withheld.lock().unwrap();
+                let given = draft
+                    .licenses
+                    .iter()
+                    .filter(|name| Some(name.as_str()) != withheld);
+                let mut licenses = LicenseSet::EMPTY;
+                given.for_each(|name| licenses.insert(catalog().position(name).unwrap()));
+                user.access = Access::new(roles, groups, licenses);
+            }
             Change::Grant { .. } | Change::Revoke { .. } | Change::Update { .. } => {}
         }
         world.users.insert(id.get(), user.clone());

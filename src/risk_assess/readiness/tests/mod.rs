@@ -429,7 +429,7 @@ fn what_refuses_is_a_setting() {
             expected,
             "{level:?} {strictness:?}"
         );
-        let refused = refusal(id(1), &remarks, strictness).is_some();
+        let refused = refusal(&"user 1", &remarks, strictness).is_some();
         assert_eq!(refused, expected == NotReady, "{level:?} {strictness:?}");
     }
     assert_eq!(verdict(&[], Strict), Ready);
@@ -446,7 +446,7 @@ fn a_refusal_names_rules_elements_fixes_and_the_way_out() {
         email: vec![id(7)],
     };
     let remarks = judge(&user, &twins);
-    let fault = refusal(id(42), &remarks, Strictness::Standard).unwrap();
+    let fault = refusal(&"user 42", &remarks, Strictness::Standard).unwrap();
     assert_eq!(*fault.kind(), FaultKind::Declined);
     assert_eq!(
         fault.message(),
@@ -469,7 +469,7 @@ fn a_refusal_names_rules_elements_fixes_and_the_way_out() {
         ],
         "what does not refuse is listed, too"
     );
-    let strict = refusal(id(42), &with(Level::Warn), Strictness::Strict).unwrap();
+    let strict = refusal(&"user 42", &with(Level::Warn), Strictness::Strict).unwrap();
     assert!(
         strict
             .advice()
@@ -558,7 +558,7 @@ proptest! {
     fn no_remark_and_no_fault_repeats_a_value(profile in any_profile()) {
         let twins = Twins { login: vec![id(2)], email: vec![id(3)] };
         let remarks = judge(&profile, &twins);
-        let fault = refusal(profile.user, &remarks, Strictness::Strict).unwrap();
+        let fault = refusal(&profile.user, &remarks, Strictness::Strict).unwrap();
         let mut told = format!("{fault} {fault:?}");
         for remark in &remarks {
             told.push_str(&remark.text);
