@@ -20,7 +20,7 @@ use super::complaint;
 use super::deliveries::{Deliveries, Ended, Log, Words};
 use super::desk::{Desk, Piece};
 use super::file::{FileForm, UsersFile};
-use super::render::Row;
+use super::render::{Row, Shape};
 use super::standing::Came;
 
 /// Parcels in a row that could not be sent: then nothing can be sent now.
@@ -190,9 +190,9 @@ impl Courier {
             ..
         } = self.config.patience;
         let mut wait = first_wait;
-        let mut tries = tries.get();
+        let mut left = tries.get();
         loop {
-            tries -= 1;
+            left -= 1;
             let tried = self.attempt(&file, log).await;
             // A row that cannot be sent has had its end.
             file.retain(|parcel| log.waits(parcel.id));
@@ -211,7 +211,7 @@ impl Courier {
             };
             tell(log, &file, &told);
             let wait_now = asked.map_or_else(|| jittered(wait), |asked| asked.min(longest_wait));
-            if tries == 0 || !waited(wait_now, stop).await {
+            if left == 0 || !waited(wait_now, stop).await {
                 return Ok(Went::Left(Fault::unavailable(told)));
             }
             wait = (wait * 2).min(longest_wait);
@@ -224,7 +224,7 @@ impl Courier {
         self.desk.take(&ids)?;
         let mut pieces = Vec::with_capacity(file.len());
         for parcel in file {
-            match self.desk.prepare(parcel).await {
+            match self.desk.prepare(parcel, Shape::QuickIntegration).await {
                 Ok(piece) => pieces.push(piece),
                 Err(fault) => {
                     self.desk.put_back(&ids)?;

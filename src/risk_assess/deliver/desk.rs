@@ -15,7 +15,7 @@ use crate::model::profile::{Profile, ReadProfiles};
 use crate::risk_assess::config::{Removal, RiskAssessConfig, UserSync};
 
 use super::deliveries::Of;
-use super::render::{self, Active, Row};
+use super::render::{self, Active, Row, Shape};
 use super::standing::{self, Came, Content, NotSent};
 
 /// What a courier and a handout work at.
@@ -69,12 +69,12 @@ impl Desk {
     }
 
     /// Makes the row of a parcel that was taken; reads its user now.
-    pub(super) async fn prepare(&self, parcel: &Parcel) -> Result<Piece, Fault> {
+    pub(super) async fn prepare(&self, parcel: &Parcel, shape: Shape) -> Result<Piece, Fault> {
         let (content, row) = match &parcel.load {
             Load::User(user) => self.user(*user).await?,
             Load::Row { cells, .. } => (
                 None,
-                render::imported(cells).map_err(|why| Came::NotSent(NotSent::Unfit(why))),
+                render::imported(cells, shape).map_err(|why| Came::NotSent(NotSent::Unfit(why))),
             ),
         };
         Ok(Piece {

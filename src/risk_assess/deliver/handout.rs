@@ -14,7 +14,7 @@ use crate::model::fault::{Fault, FaultKind};
 use super::deliveries::{Deliveries, Ended, Log, Of};
 use super::desk::{Desk, Piece};
 use super::file::{FileForm, template};
-use super::render::Row;
+use super::render::{Row, Shape};
 use super::standing::Came;
 
 /// Delivery by a person.
@@ -56,7 +56,7 @@ impl Handout {
     async fn pieces(&self, parcels: &[Parcel]) -> Result<Vec<Piece>, Fault> {
         let mut pieces = Vec::with_capacity(parcels.len());
         for parcel in parcels {
-            pieces.push(self.desk.prepare(parcel).await?);
+            pieces.push(self.desk.prepare(parcel, Shape::Template).await?);
         }
         Ok(pieces)
     }

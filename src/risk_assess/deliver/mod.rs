@@ -33,4 +33,4 @@ pub use desk::Desk;
 pub use file::{FileForm, UsersFile, template};
 pub use handout::Handout;
 pub use quick::{Quick, QuickIntegration};
-pub use render::{Active, LeftOut, Row, Unfit, Why, cells, imported};
+pub use render::{Active, LeftOut, Row, Shape, Unfit, Why, cells, imported};

@@ -21,6 +21,25 @@ pub enum Active {
     No,
 }
 
+/// Which file a row is for: they have different columns, and require different ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// The users file of the Quick Integration (D501).
+    QuickIntegration,
+    /// The user import template (S2).
+    Template,
+}
+
+impl Shape {
+    /// Columns that must be filled, as far as we do not fill them ourselves.
+    const fn required(self) -> &'static [Column] {
+        match self {
+            Self::QuickIntegration => &[Column::Email, Column::FirstName, Column::LastName, Column::Status],
+            Self::Template => &Column::MANDATORY,
+        }
+    }
+}
+
 /// A row. `Debug` shows which columns it has.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Row {
@@ -120,7 +139,7 @@ pub fn cells(profile: &Profile, active: Active) -> Result<Row, Unfit> {
 }
 
 /// The row of an imported file: as a person wrote it, by any header of each column.
-pub fn imported(given: &BTreeMap<Box<str>, Box<str>>) -> Result<Row, Unfit> {
+pub fn imported(given: &BTreeMap<Box<str>, Box<str>>, shape: Shape) -> Result<Row, Unfit> {
     let mut row = Row {
         cells: BTreeMap::new(),
         left_out: Vec::new(),
@@ -132,25 +151,44 @@ pub fn imported(given: &BTreeMap<Box<str>, Box<str>>) -> Result<Row, Unfit> {
             row.set(column, value);
         }
     }
-    for column in [Column::Email, Column::FirstName, Column::LastName, Column::Status] {
-        let given = row.cells.get(&column).cloned();
-        row.require(column, given.as_deref())?;
+    for column in shape.required() {
+        let given = row.cells.get(column).cloned();
+        row.require(*column, given.as_deref())?;
     }
-    let status = spoken(&row, Column::Status, Active::No)?;
-    if spoken(&row, Column::IsAdministrator, Active::No)? == Active::Yes {
+    if row.spoken(Column::IsAdministrator)? == Some(Active::Yes) {
         return Err(Unfit::Administrator);
     }
-    if spoken(&row, Column::IsSupplierUser, Active::No)? == Active::Yes {
+    if row.spoken(Column::IsSupplierUser)? == Some(Active::Yes) {
         return Err(Unfit::Supplier);
     }
-    row.set(Column::Status, yes_or_no(status));
-    row.neither_supplier_nor_administrator();
+    match shape {
+        Shape::QuickIntegration => {
+            if let Some(status) = row.spoken(Column::Status)? {
+                row.set(Column::Status, yes_or_no(status));
+            }
+            row.neither_supplier_nor_administrator();
+        }
+        // A person uploads what persons wrote: nothing is added that they did not say.
+        Shape::Template => {}
+    }
     Ok(row)
 }
 
 impl Row {
     fn set(&mut self, column: Column, value: impl Into<String>) {
         self.cells.insert(column, value.into());
+    }
+
+    /// What a person wrote for yes or no.
+    fn spoken(&self, column: Column) -> Result<Option<Active>, Unfit> {
+        let Some(word) = self.cells.get(&column) else {
+            return Ok(None);
+        };
+        match word.to_lowercase().as_str() {
+            "yes" | "y" | "true" | "1" | "active" => Ok(Some(Active::Yes)),
+            "no" | "n" | "false" | "0" | "inactive" => Ok(Some(Active::No)),
+            _ => Err(Unfit::NeitherYesNorNo(column)),
+        }
     }
 
     fn neither_supplier_nor_administrator(&mut self) {
@@ -233,18 +271,6 @@ const fn yes_or_no(active: Active) -> &'static str {
     match active {
         Active::Yes => "Yes",
         Active::No => "No",
-    }
-}
-
-/// What a person wrote for yes or no; `blank` where nothing stands.
-fn spoken(row: &Row, column: Column, blank: Active) -> Result<Active, Unfit> {
-    let Some(word) = row.cells.get(&column) else {
-        return Ok(blank);
-    };
-    match word.to_lowercase().as_str() {
-        "yes" | "y" | "true" | "1" | "active" => Ok(Active::Yes),
-        "no" | "n" | "false" | "0" | "inactive" => Ok(Active::No),
-        _ => Err(Unfit::NeitherYesNorNo(column)),
     }
 }
 
@@ -436,11 +462,14 @@ pub(super) mod tests {
 
     #[test]
     fn an_imported_row_goes_as_it_was_written() {
-        let row = imported(&with(&[
-            ("BusinessPhone", "+1 (555) 123"),
-            ("Culture", " "),
-            ("County", "Kent"),
-        ]))
+        let row = imported(
+            &with(&[
+                ("BusinessPhone", "+1 (555) 123"),
+                ("Culture", " "),
+                ("County", "Kent"),
+            ]),
+            Shape::QuickIntegration,
+        )
         .unwrap();
         assert_eq!(
             shown(&row),
@@ -461,25 +490,25 @@ pub(super) mod tests {
     fn an_imported_row_never_makes_administrators_or_supplier_users() {
         for yes in ["Yes", "yes ", "Y", "TRUE", "1"] {
             assert_eq!(
-                imported(&with(&[("IsAdministrator", yes)])),
+                imported(&with(&[("IsAdministrator", yes)]), Shape::QuickIntegration),
                 Err(Unfit::Administrator),
                 "{yes}"
             );
             assert_eq!(
-                imported(&with(&[("Supplier User", yes)])),
+                imported(&with(&[("Supplier User", yes)]), Shape::QuickIntegration),
                 Err(Unfit::Supplier),
                 "{yes}"
             );
         }
         for strange in ["Oui", "on", "✓", "-1"] {
             assert_eq!(
-                imported(&with(&[("Administrator", strange)])),
+                imported(&with(&[("Administrator", strange)]), Shape::QuickIntegration),
                 Err(Unfit::NeitherYesNorNo(Column::IsAdministrator)),
                 "{strange}"
             );
         }
         for no in ["No", "", "false", "0"] {
-            let row = imported(&with(&[("Administrator", no)])).unwrap();
+            let row = imported(&with(&[("Administrator", no)]), Shape::QuickIntegration).unwrap();
             assert_eq!(row.cells[&Column::IsAdministrator], "No");
         }
     }
@@ -492,8 +521,35 @@ pub(super) mod tests {
         {
             let mut row = PERSON;
             row[place].1 = " ";
-            assert_eq!(imported(&given(&row)), Err(Unfit::Blank(column)));
+            assert_eq!(
+                imported(&given(&row), Shape::QuickIntegration),
+                Err(Unfit::Blank(column))
+            );
         }
-        assert_eq!(imported(&with(&[("Shoe size", "9")])), Err(Unfit::UnknownColumn));
+        assert_eq!(
+            imported(&with(&[("Shoe size", "9")]), Shape::QuickIntegration),
+            Err(Unfit::UnknownColumn)
+        );
+    }
+
+    #[test]
+    fn a_row_for_the_template_needs_what_the_template_needs_and_gets_nothing_added() {
+        let own = given(&[
+            ("Email", "bo@example.com"),
+            ("First Name", "Bo"),
+            ("Last Name", "Li"),
+            ("Coupa Username", "bo"),
+            ("Coupa User ID", "9"),
+        ]);
+        let row = imported(&own, Shape::Template).unwrap();
+        assert_eq!(row.cells.len(), own.len());
+        for column in Column::MANDATORY {
+            let mut less = own.clone();
+            less.remove(column.title());
+            assert_eq!(imported(&less, Shape::Template), Err(Unfit::Blank(column)));
+        }
+        let mut more = own;
+        more.insert("Administrator".into(), "Yes".into());
+        assert_eq!(imported(&more, Shape::Template), Err(Unfit::Administrator));
     }
 }

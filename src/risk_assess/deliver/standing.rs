@@ -6,6 +6,8 @@
 //! Invariants: a record changes only if it speaks of what was sent, the same fields and the same expectation; what was acknowledged or seen
 //! is not unsaid by an answer that says less.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
@@ -240,8 +242,12 @@ pub(super) fn fingerprint(profile: &Profile) -> Digest {
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text);
     }
-    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Digest(hex.into())
+    let mut text = String::with_capacity(64);
+    for byte in hash.finalize() {
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Digest(text.into())
 }
 
 #[cfg(test)]
@@ -424,8 +430,8 @@ pub(super) mod tests {
         let of = |licensed, active, removal| {
             expectation(
                 &Profile {
-                    licensed,
                     active,
+                    licensed,
                     ..ann(1)
                 },
                 removal,

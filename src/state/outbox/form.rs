@@ -22,9 +22,11 @@ pub(super) struct Unreadable {
 }
 
 impl Unreadable {
-    fn of(element: &'static str, why: impl ToString) -> Self {
-        let why = why.to_string();
-        Self { element, why }
+    fn of(element: &'static str, why: impl Into<String>) -> Self {
+        Self {
+            element,
+            why: why.into(),
+        }
     }
 }
 

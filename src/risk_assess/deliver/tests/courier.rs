@@ -151,11 +151,10 @@ async fn a_bad_row_holds_up_nobody_and_a_server_that_is_down_ends_the_run() {
     ]);
     let run = world.run(patient(1)).await.unwrap();
     assert!(run.stopped.is_none());
-    use Ended::{Settled, Waits};
-    let delivered = Settled(Standing::Delivered);
+    let delivered = Ended::Settled(Standing::Delivered);
     assert_eq!(
         settled(&run),
-        [Waits, delivered, delivered, delivered, delivered],
+        [Ended::Waits, delivered, delivered, delivered, delivered],
         "untried ones first"
     );
 }

@@ -29,12 +29,14 @@ pub(super) fn user(id: u64) -> UserId {
 }
 
 pub(super) fn line(number: u64, more: &[(&str, &str)]) -> Load {
-    let email = format!("line{number}@example.com");
+    let (email, login) = (format!("line{number}@example.com"), format!("line{number}"));
     let person = [
         ("Email", email.as_str()),
         ("First Name", "Bo"),
         ("Last Name", "Li"),
         ("Status", "Yes"),
+        ("Coupa Username", login.as_str()),
+        ("Coupa User ID", "4711"),
     ];
     let cells = person.iter().chain(more);
     Load::Row {
@@ -170,7 +172,7 @@ impl World {
             facts.version
         };
         self.change(id, |profile| {
-            profile.last_name = Some(format!("Name{version}").into())
+            profile.last_name = Some(format!("Name{version}").into());
         });
     }
 
