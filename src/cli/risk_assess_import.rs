@@ -184,7 +184,10 @@ Problem Data: 1 row
             text.starts_with("\n2 rows to send\ncolumns that have no place in it: "),
             "{text}"
         );
-        assert!(text.contains("2 rows not to send:\n line  why\n    2  the row must give"), "{text}");
+        assert!(
+            text.contains("2 rows not to send:\n line  why\n    2  the row must give"),
+            "{text}"
+        );
         assert!(text.ends_with("and 1 more\n"), "{text}");
     }
 }

@@ -61,7 +61,11 @@ fn summary(reconciled: &Reconciled) -> String {
         .filter(|kind| reconciled.count(*kind) > 0)
         .map(|kind| format!("{} {}", reconciled.count(kind), kind.name()))
         .collect();
-    let counts = if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") };
+    let counts = if counts.is_empty() {
+        "nothing".to_owned()
+    } else {
+        counts.join(", ")
+    };
     let _ = writeln!(text, "found: {counts}");
     let numbered = |lines: &[u64]| lines.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
     for (told, what) in [
@@ -86,12 +90,18 @@ fn summary(reconciled: &Reconciled) -> String {
             reconciled.unjudged
         );
     }
-    text.push_str("the grid shows active users only: what is missing may be inactive or never have been made\n");
+    text.push_str(
+        "the grid shows active users only: what is missing may be inactive or never have been made\n",
+    );
     text
 }
 
 fn row(finding: &Finding) -> [String; 6] {
-    let titles: Vec<&str> = finding.fields.iter().map(|column: &Column| column.title()).collect();
+    let titles: Vec<&str> = finding
+        .fields
+        .iter()
+        .map(|column: &Column| column.title())
+        .collect();
     [
         finding.kind.name().to_owned(),
         finding.user.map(|user| user.to_string()).unwrap_or_default(),

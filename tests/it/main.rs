@@ -16,6 +16,7 @@ mod conformance;
 mod coupa;
 mod grpc;
 mod program;
+mod risk_assess_import;
 mod state;
 mod support;
 mod sync;

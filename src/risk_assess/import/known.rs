@@ -147,9 +147,9 @@ impl<'a> Known<'a> {
                 let address = keys.email.map(folded);
                 let users = address.and_then(|address| addresses.get(&address));
                 match users.into_iter().flatten().find(|other| **other != user) {
-                    Some(other) => {
-                        Verdict::Problem(format!("the e-mail address is also that of user {other} of the ledger"))
-                    }
+                    Some(other) => Verdict::Problem(format!(
+                        "the e-mail address is also that of user {other} of the ledger"
+                    )),
                     None => verdict,
                 }
             }
@@ -157,7 +157,9 @@ impl<'a> Known<'a> {
                 let (own, verdict) = match roster.find(&keys) {
                     Found::Conflict(conflict) => return Verdict::Problem(conflict.text()),
                     Found::Nobody => (None, Verdict::New(None)),
-                    Found::Linked(link, account) => (Some(account.line), of_account(link, account, keys.email)),
+                    Found::Linked(link, account) => {
+                        (Some(account.line), of_account(link, account, keys.email))
+                    }
                 };
                 elsewhere(names, row, own).map_or(verdict, Verdict::Problem)
             }
@@ -174,11 +176,7 @@ impl<'a> Known<'a> {
 }
 
 /// Whether another account than that on line `own` has the address or the user name of the row.
-fn elsewhere(
-    names: &HashMap<Digest, BTreeSet<u64>>,
-    row: &TheirAccount,
-    own: Option<u64>,
-) -> Option<String> {
+fn elsewhere(names: &HashMap<Digest, BTreeSet<u64>>, row: &TheirAccount, own: Option<u64>) -> Option<String> {
     [Column::Email, Column::Username].into_iter().find_map(|column| {
         let lines = names.get(&folded(row.get(column)?))?;
         let other = lines.iter().find(|line| Some(**line) != own)?;
@@ -215,12 +213,15 @@ fn of_account(link: Link, account: &TheirAccount, email: Option<&str>) -> Verdic
     // The user name is what an import file calls EmailAddress (D501): where both are shown, both must be that of the row.
     let is_email = |text: &str| email.is_some_and(|email| folded(text) == folded(email));
     let name = account.get(Column::Username).filter(|name| name.contains('@'));
-    let same_email =
-        account.get(Column::Email).or(name).is_some_and(is_email) && name.is_none_or(is_email);
+    let same_email = account.get(Column::Email).or(name).is_some_and(is_email) && name.is_none_or(is_email);
     Verdict::Known(Box::new(Account {
         user: account.coupa_id,
         link,
-        upkeep: if account.is_linked() { Upkeep::Synced } else { Upkeep::ByHand },
+        upkeep: if account.is_linked() {
+            Upkeep::Synced
+        } else {
+            Upkeep::ByHand
+        },
         theirs: Some(account.clone()),
         same_email,
     }))

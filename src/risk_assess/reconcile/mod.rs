@@ -19,13 +19,12 @@ use crate::model::downstream::{Expectation, Link, Record, Standing};
 use crate::model::id::UserId;
 use crate::model::profile::Profile;
 
-use super::account::{Observation, observe};
+use super::account::{Observation, Sighting, observe};
 use super::columns::Column;
-use super::compare::yes;
 use super::config::{Delivery, RiskAssessConfig, UserSync};
 use super::grid::Grid;
 use super::layout::id_is_unreadable;
-use super::matching::{Conflict, ConflictKind, Found, Roster};
+use super::matching::{ConflictKind, Found, Keys, Roster};
 use super::mismatch::Mismatch;
 use super::theirs::TheirAccount;
 
@@ -175,7 +174,8 @@ impl Reconciled {
 
 /// Compares them.
 pub fn reconcile(sides: &Sides<'_>) -> Reconciled {
-    let observations = observe(sides.profiles, &Roster::new(&sides.grid.accounts));
+    let roster = Roster::new(&sides.grid.accounts);
+    let observations = observe(sides.profiles, &roster);
     let mut work = Work {
         sides: *sides,
         records: sides
@@ -196,11 +196,19 @@ pub fn reconcile(sides: &Sides<'_>) -> Reconciled {
             nameless: sides.grid.nameless.clone(),
         },
     };
-    for (profile, observation) in sides.profiles.iter().zip(&observations) {
+    for (profile, observation) in sides.profiles.iter().zip(observations) {
+        let user = Observed {
+            profile,
+            accounts: concerned(profile, &roster),
+            observation,
+        };
         match (profile.active, profile.licensed) {
-            (true, Some(true)) => work.wanted(profile, observation),
-            (false, _) | (true, Some(false)) => work.unwanted(profile, &observation.found),
-            (true, None) => work.unjudged(&observation.found),
+            (true, Some(true)) => work.wanted(&user),
+            (false, _) | (true, Some(false)) => work.unwanted(&user),
+            (true, None) => {
+                work.meet(&user);
+                work.out.unjudged += 1;
+            }
         }
     }
     work.nobodys();
@@ -210,140 +218,128 @@ pub fn reconcile(sides: &Sides<'_>) -> Reconciled {
     out
 }
 
+/// Accounts that are, or could be, those of a user.
+fn concerned<'a>(profile: &Profile, roster: &Roster<'a, TheirAccount>) -> Vec<&'a TheirAccount> {
+    let keys = Keys {
+        user: profile.user,
+        login: &profile.login,
+        email: profile.email.as_deref(),
+    };
+    match roster.find(&keys) {
+        Found::Linked(_, account) => vec![account],
+        Found::Conflict(conflict) => conflict.accounts,
+        Found::Nobody => Vec::new(),
+    }
+}
+
+/// One user and what the grid shows of it.
+struct Observed<'a> {
+    profile: &'a Profile,
+    accounts: Vec<&'a TheirAccount>,
+    observation: Observation,
+}
+
+impl<'a> Observed<'a> {
+    /// The account, where only one is concerned.
+    fn account(&self) -> Option<&'a TheirAccount> {
+        match self.accounts.as_slice() {
+            [account] => Some(account),
+            _ => None,
+        }
+    }
+
+    /// Where a person looks first.
+    fn line(&self) -> Option<u64> {
+        self.accounts.first().map(|account| account.line)
+    }
+}
+
 /// The work on one grid.
 struct Work<'a> {
     sides: Sides<'a>,
     records: BTreeMap<UserId, &'a Record>,
-    /// Lines of accounts that were told or proved.
+    /// Lines of accounts that are told with a user, or proved.
     met: BTreeSet<u64>,
     out: Reconciled,
 }
 
 impl Work<'_> {
     /// A user who should have an active account.
-    fn wanted(&mut self, profile: &Profile, observation: &Observation<'_>) {
-        match &observation.found {
-            found if self.changed_since(profile) => self.outdated(profile, found),
-            Found::Nobody => {
-                let text = format!(
-                    "the grid shows no active account: it is inactive, or was never made{}",
-                    self.caveat()
-                );
-                self.mismatch(profile, None, &[], &text);
-                self.tell(Kind::Missing, Some(profile), None, &[], text);
+    fn wanted(&mut self, user: &Observed<'_>) {
+        self.meet(user);
+        if self.changed_since(user.profile) {
+            return self.outdated(user);
+        }
+        match &user.observation.sighting {
+            Sighting::Nobody => {
+                let caveat = self.caveat();
+                let text = format!("the grid shows no active account: it is inactive, or was never made{caveat}");
+                self.wrong(Kind::Missing, user, &[], text);
             }
-            Found::Conflict(conflict) => self.conflict(profile, conflict),
-            Found::Linked(link, account) => self.shown(profile, *link, account, observation),
+            Sighting::Conflict { kind, text } => {
+                self.wrong(conflict(*kind), user, kind.columns(), text.clone());
+            }
+            Sighting::Account { link, linked, active, .. } => self.shown(user, *link, *linked, *active),
         }
     }
 
-    fn shown(
-        &mut self,
-        profile: &Profile,
-        link: Link,
-        account: &TheirAccount,
-        observation: &Observation<'_>,
-    ) {
-        self.met.insert(account.line);
-        let Observation { differing, compared, .. } = observation;
-        let (kind, fields, text): (_, &[Column], _) = if id_is_unreadable(account) {
+    fn shown(&mut self, user: &Observed<'_>, link: Link, linked: bool, active: bool) {
+        let Observation { differing, compared, .. } = &user.observation;
+        if user.account().is_some_and(id_is_unreadable) {
             let text = "the Coupa User ID of the account cannot be read".to_owned();
-            (Kind::Ambiguous, &[Column::CoupaUserId], text)
-        } else if is_inactive(account) {
+            self.wrong(Kind::Ambiguous, user, &[Column::CoupaUserId], text);
+        } else if !active {
             let text = "the account is shown, and not as active".to_owned();
-            (Kind::Missing, &[Column::Status], text)
-        } else if !account.is_linked() && self.shows_links() {
+            self.wrong(Kind::Missing, user, &[Column::Status], text);
+        } else if !linked && self.shows_links() {
             let text = "an account with the user's name or address, without a link to Coupa".to_owned();
-            return self.tell(Kind::HandMade, Some(profile), Some(account.line), &[], text);
+            self.tell(Kind::HandMade, Some(user.profile), user.line(), &[], text);
         } else if differing.is_empty() {
             let compared = compared.clone();
-            return self.prove(profile.user, Shown::Account { link, compared });
+            self.prove(user, Shown::Account { link, compared });
         } else {
-            self.prove(profile.user, Shown::Link(link));
+            self.prove(user, Shown::Link(link));
             let text = format!("the account does not show what Coupa shows: {}", titles(differing));
-            (Kind::Differs, differing, text)
-        };
-        self.mismatch(profile, Some(account), fields, &text);
-        self.tell(kind, Some(profile), Some(account.line), fields, text);
-    }
-
-    fn conflict(&mut self, profile: &Profile, conflict: &Conflict<'_, TheirAccount>) {
-        self.meet(conflict);
-        let kind = match conflict.kind {
-            ConflictKind::IdAndUsernameApart | ConflictKind::UsernameOfAnother | ConflictKind::EmailOfAnother => {
-                Kind::WrongUser
-            }
-            ConflictKind::CoupaIdTwice
-            | ConflictKind::UsernameShared
-            | ConflictKind::UsernameAndEmailApart
-            | ConflictKind::EmailShared
-            | ConflictKind::ClaimedBySeveral => Kind::Ambiguous,
-        };
-        let only = match conflict.accounts.as_slice() {
-            [account] => Some(*account),
-            _ => None,
-        };
-        let (fields, text) = (conflict.kind.columns(), conflict.text());
-        self.mismatch(profile, only, fields, &text);
-        let line = conflict.accounts.first().map(|account| account.line);
-        self.tell(kind, Some(profile), line, fields, text);
+            self.wrong(Kind::Differs, user, differing, text);
+        }
     }
 
     /// A user who was changed after the grid, or maybe after it: its names may be newer than the grid, its Coupa id is not.
-    fn outdated(&mut self, profile: &Profile, found: &Found<'_>) {
-        let line = match found {
-            Found::Nobody => None,
-            Found::Conflict(conflict) => {
-                self.meet(conflict);
-                conflict.accounts.first().map(|account| account.line)
-            }
-            Found::Linked(link, account) => {
-                self.met.insert(account.line);
-                if *link == Link::CoupaId {
-                    self.prove(profile.user, Shown::Link(Link::CoupaId));
-                }
-                Some(account.line)
-            }
-        };
+    fn outdated(&mut self, user: &Observed<'_>) {
+        if let Sighting::Account { link: Link::CoupaId, .. } = user.observation.sighting {
+            self.prove(user, Shown::Link(Link::CoupaId));
+        }
         let text = "the user was changed on the day of the grid or later: what the grid shows of it may be older";
-        self.tell(Kind::ChangedSince, Some(profile), line, &[], text.to_owned());
+        self.tell(Kind::ChangedSince, Some(user.profile), user.line(), &[], text.to_owned());
     }
 
     /// A user who is inactive or has no license.
-    fn unwanted(&mut self, profile: &Profile, found: &Found<'_>) {
+    fn unwanted(&mut self, user: &Observed<'_>) {
+        let profile = user.profile;
         let expectation = self.records.get(&profile.user).map(|record| record.expectation);
-        let (link, account) = match found {
+        let (link, active) = match user.observation.sighting {
             // An account without a link is not the account of somebody who should have none.
-            Found::Linked(link, account) if account.is_linked() => (*link, *account),
-            Found::Nobody if expectation == Some(Expectation::Closed) && !self.changed_since(profile) => {
-                return self.prove(profile.user, Shown::NoAccount);
+            Sighting::Account { link, linked: true, active, .. } => (link, active),
+            Sighting::Nobody if expectation == Some(Expectation::Closed) && !self.changed_since(profile) => {
+                return self.prove(user, Shown::NoAccount);
             }
-            Found::Linked(..) | Found::Conflict(_) | Found::Nobody => return,
+            Sighting::Account { .. } | Sighting::Conflict { .. } | Sighting::Nobody => return,
         };
+        self.meet(user);
         if self.changed_since(profile) {
-            return self.outdated(profile, found);
+            return self.outdated(user);
         }
-        self.met.insert(account.line);
-        let text = match (is_inactive(account), expectation) {
-            (true, Some(Expectation::Closed)) => return self.prove(profile.user, Shown::NoAccount),
-            (true, _) => return,
-            (false, Some(Expectation::Kept)) => return self.prove(profile.user, Shown::Link(link)),
-            (false, _) if !profile.active => "an active account, and the Coupa user is inactive",
-            (false, Some(Expectation::Undocumented)) => {
+        let text = match (active, expectation) {
+            (false, Some(Expectation::Closed)) => return self.prove(user, Shown::NoAccount),
+            (false, _) => return,
+            (true, Some(Expectation::Kept)) => return self.prove(user, Shown::Link(link)),
+            (true, _) if !profile.active => "an active account, and the Coupa user is inactive",
+            (true, Some(Expectation::Undocumented)) => {
                 "an account whose user lost the license: what becomes of it is not documented"
             }
-            (false, _) => "an account whose user does not hold the license",
+            (true, _) => "an account whose user does not hold the license",
         };
-        self.tell(Kind::Unexpected, Some(profile), Some(account.line), &[], text.to_owned());
-    }
-
-    fn unjudged(&mut self, found: &Found<'_>) {
-        self.out.unjudged += 1;
-        match found {
-            Found::Linked(_, account) => _ = self.met.insert(account.line),
-            Found::Conflict(conflict) => self.meet(conflict),
-            Found::Nobody => {}
-        }
+        self.tell(Kind::Unexpected, Some(profile), user.line(), &[], text.to_owned());
     }
 
     /// Accounts that are the account of no user.
@@ -401,12 +397,25 @@ impl Work<'_> {
         }
     }
 
-    fn meet(&mut self, conflict: &Conflict<'_, TheirAccount>) {
-        self.met.extend(conflict.accounts.iter().map(|account| account.line));
+    fn meet(&mut self, user: &Observed<'_>) {
+        self.met.extend(user.accounts.iter().map(|account| account.line));
     }
 
-    fn prove(&mut self, user: UserId, shown: Shown) {
+    fn prove(&mut self, user: &Observed<'_>, shown: Shown) {
+        let user = user.profile.user;
         self.out.proved.push(Proved { user, shown });
+    }
+
+    /// A finding that is also told to who keeps Risk Assess.
+    fn wrong(&mut self, kind: Kind, user: &Observed<'_>, fields: &[Column], text: String) {
+        self.out.mismatches.push(Mismatch {
+            profile: user.profile.clone(),
+            theirs: user.account().cloned(),
+            fields: fields.to_vec(),
+            reason: text.clone(),
+            at: self.sides.now,
+        });
+        self.tell(kind, Some(user.profile), user.line(), fields, text);
     }
 
     fn tell(
@@ -428,26 +437,25 @@ impl Work<'_> {
             ledger: record.map(|record| record.standing),
         });
     }
+}
 
-    fn mismatch(&mut self, profile: &Profile, theirs: Option<&TheirAccount>, fields: &[Column], reason: &str) {
-        self.out.mismatches.push(Mismatch {
-            profile: profile.clone(),
-            theirs: theirs.cloned(),
-            fields: fields.to_vec(),
-            reason: reason.to_owned(),
-            at: self.sides.now,
-        });
+/// What kind of finding a conflict is.
+const fn conflict(kind: ConflictKind) -> Kind {
+    match kind {
+        ConflictKind::IdAndUsernameApart | ConflictKind::UsernameOfAnother | ConflictKind::EmailOfAnother => {
+            Kind::WrongUser
+        }
+        ConflictKind::CoupaIdTwice
+        | ConflictKind::UsernameShared
+        | ConflictKind::UsernameAndEmailApart
+        | ConflictKind::EmailShared
+        | ConflictKind::ClaimedBySeveral => Kind::Ambiguous,
     }
 }
 
 fn titles(columns: &[Column]) -> String {
     let titles: Vec<&str> = columns.iter().map(|column| column.title()).collect();
     titles.join(", ")
-}
-
-/// Whether a row says that its account is not active.
-fn is_inactive(account: &TheirAccount) -> bool {
-    account.get(Column::Status).and_then(yes) == Some(false)
 }
 
 #[cfg(test)]

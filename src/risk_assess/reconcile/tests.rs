@@ -70,12 +70,7 @@ fn record(user: u64, expectation: Expectation) -> Record {
     }
 }
 
-fn run_with(
-    grid: &str,
-    records: &[Record],
-    profiles: &[Profile],
-    config: &RiskAssessConfig,
-) -> Reconciled {
+fn run_with(grid: &str, records: &[Record], profiles: &[Profile], config: &RiskAssessConfig) -> Reconciled {
     reconcile(&Sides {
         grid: &grid::parse(&sheet::read(grid.as_bytes()).unwrap()).unwrap(),
         date: DAY,
@@ -120,7 +115,8 @@ fn proved(reconciled: &Reconciled) -> Vec<(u64, &'static str)> {
         .collect()
 }
 
-const HEADER: &str = "Coupa User ID,Coupa Username,Email,First Name,Last Name,Business Phone,City,Country,Status\n";
+const HEADER: &str =
+    "Coupa User ID,Coupa Username,Email,First Name,Last Name,Business Phone,City,Country,Status\n";
 
 fn row(id: &str, coupa: &str, name: &str) -> String {
     format!("{id},{coupa},{name}@B.com,{name},Lee,(555) 123-4567,Bern,ch,Active\n")
@@ -131,7 +127,13 @@ fn an_account_as_coupa_shows_the_user_is_proved_and_nothing_is_said_of_what_was_
     let grid = HEADER.to_owned() + &row("7", "Ann", "ann");
     let out = run(&grid, &[record(7, Expectation::Active)], &[profile(7, "ann")]);
     assert_eq!(found(&out), []);
-    let [Proved { shown: Shown::Account { link, compared }, .. }] = out.proved.as_slice() else {
+    let [
+        Proved {
+            shown: Shown::Account { link, compared },
+            ..
+        },
+    ] = out.proved.as_slice()
+    else {
         panic!("{:?}", out.proved);
     };
     assert_eq!(*link, Link::CoupaId);
@@ -146,12 +148,18 @@ fn fields_that_differ_are_named_with_the_account_for_the_report() {
     assert_eq!(found(&out), [("differs", 7, 2)]);
     let finding = &out.findings[0];
     // A name of a country cannot be compared with a code.
-    assert_eq!(finding.fields, [Column::Email, Column::FirstName, Column::BusinessPhone]);
+    assert_eq!(
+        finding.fields,
+        [Column::Email, Column::FirstName, Column::BusinessPhone]
+    );
     assert_eq!(finding.ledger, Some(Standing::Expected));
     assert!(!finding.text.contains("old@") && !finding.text.contains("555"));
     let mismatch = &out.mismatches[0];
     assert_eq!(mismatch.fields, finding.fields);
-    assert_eq!(mismatch.theirs.as_ref().unwrap().get(Column::Email), Some("old@b.com"));
+    assert_eq!(
+        mismatch.theirs.as_ref().unwrap().get(Column::Email),
+        Some("old@b.com")
+    );
     assert_eq!(proved(&out), [(7, "link")]);
 }
 
@@ -169,11 +177,17 @@ fn a_missing_account_is_told_with_what_the_operator_states() {
         let out = run_with(HEADER, &[], &[profile(7, "ann")], &config);
         assert_eq!(found(&out), [("missing", 7, 0)]);
         let text = &out.findings[0].text;
-        assert!(text.contains("inactive, or was never made") && text.contains(told), "{text}");
+        assert!(
+            text.contains("inactive, or was never made") && text.contains(told),
+            "{text}"
+        );
         assert!(out.mismatches[0].theirs.is_none() && out.mismatches[0].fields.is_empty());
     }
     let inactive = HEADER.to_owned() + &row("7", "ann", "ann").replace("Active", "Inactive");
-    assert_eq!(found(&run(&inactive, &[], &[profile(7, "ann")])), [("missing", 7, 2)]);
+    assert_eq!(
+        found(&run(&inactive, &[], &[profile(7, "ann")])),
+        [("missing", 7, 2)]
+    );
 }
 
 #[test]
@@ -186,8 +200,13 @@ fn accounts_that_should_not_be_there() {
         active: false,
         ..profile(8, "bo")
     };
-    let grid = [row("7", "ann", "ann"), row("", "bo", "bo"), row("9", "cy", "cy"), row("", "di", "di")]
-        .concat();
+    let grid = [
+        row("7", "ann", "ann"),
+        row("", "bo", "bo"),
+        row("9", "cy", "cy"),
+        row("", "di", "di"),
+    ]
+    .concat();
     let out = run(
         &(HEADER.to_owned() + &grid),
         &[record(7, Expectation::Undocumented)],
@@ -226,7 +245,13 @@ fn what_the_operator_says_of_a_removed_license_is_proved_by_the_grid() {
     };
     let profiles = [without];
     for (expectation, removal, grid, findings, proofs) in [
-        (Expectation::Kept, Removal::Stays, shown.as_str(), vec![], vec![(7, "link")]),
+        (
+            Expectation::Kept,
+            Removal::Stays,
+            shown.as_str(),
+            vec![],
+            vec![(7, "link")],
+        ),
         (
             Expectation::Closed,
             Removal::Closes,
@@ -234,8 +259,20 @@ fn what_the_operator_says_of_a_removed_license_is_proved_by_the_grid() {
             vec![("unexpected", 7, 2)],
             vec![],
         ),
-        (Expectation::Closed, Removal::Closes, HEADER, vec![], vec![(7, "none")]),
-        (Expectation::Undocumented, Removal::Unknown, HEADER, vec![], vec![]),
+        (
+            Expectation::Closed,
+            Removal::Closes,
+            HEADER,
+            vec![],
+            vec![(7, "none")],
+        ),
+        (
+            Expectation::Undocumented,
+            Removal::Unknown,
+            HEADER,
+            vec![],
+            vec![],
+        ),
     ] {
         let out = run_with(grid, &[record(7, expectation)], &profiles, &config(removal));
         assert_eq!(found(&out), findings, "{expectation:?}");
@@ -310,10 +347,18 @@ fn a_grid_of_the_day_of_a_change_or_before_says_nothing_against_the_user() {
         if old {
             for grid in [HEADER, &other, &by_name] {
                 let found = kinds(grid);
-                assert_eq!((found[0].0, found.len()), ("changed-since-grid", 1), "{updated:?}");
+                assert_eq!(
+                    (found[0].0, found.len()),
+                    ("changed-since-grid", 1),
+                    "{updated:?}"
+                );
             }
             assert!(run(&other, &[], &profiles).mismatches.is_empty());
-            assert_eq!(proved(&run(&other, &[], &profiles)), [(7, "link")], "its id has not changed");
+            assert_eq!(
+                proved(&run(&other, &[], &profiles)),
+                [(7, "link")],
+                "its id has not changed"
+            );
             assert_eq!(proved(&run(&by_name, &[], &profiles)), []);
         } else {
             assert_eq!(kinds(HEADER)[0].0, "missing");
@@ -384,6 +429,9 @@ fn machines_get_stable_names_and_no_values() {
     for personal in ["ann@", "Anna", "Bern", "zoe"] {
         assert!(!text.contains(personal), "{personal}");
         let cells = shown.iter().flat_map(|section| section.rows.iter().flatten());
-        assert!(cells.into_iter().all(|cell| !cell.text.contains(personal)), "{personal}");
+        assert!(
+            cells.into_iter().all(|cell| !cell.text.contains(personal)),
+            "{personal}"
+        );
     }
 }
