@@ -248,7 +248,8 @@ pub fn graded(
     if last.into_iter().flatten().any(|last| grid < last) {
         return (record, None);
     }
-    let same_reading = record.reading.fields == fingerprint(profile).fields
+    let same_reading = record.reading.at <= at
+        && record.reading.fields == fingerprint(profile).fields
         && Some(record.expectation) == expectation(profile, config);
     // Without `updated-at` the change may be as new as the reading.
     let changed = profile.updated_at.unwrap_or(record.reading.at);
@@ -270,7 +271,7 @@ pub fn graded(
     match shows(record.expectation, observation, grid) {
         Shows::Expected(evidence) => {
             record.standing = Standing::Seen(grid);
-            record.since = at;
+            record.since = at.max(record.since);
             record.evidence = evidence.into();
             (record, None)
         }
@@ -304,7 +305,7 @@ fn bare(record: &mut Record, profile: &Profile, config: &RiskAssessConfig, evide
     ) {
         let outset = outset(profile.class, is_synced(record), record.expectation, config);
         record.standing = outset.standing;
-        record.since = at;
+        record.since = at.max(record.since);
         record.evidence = evidence.into();
     }
 }

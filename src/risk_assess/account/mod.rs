@@ -158,7 +158,13 @@ impl Sent {
 /// The record after a row of the user alone was settled as `standing` at `at`. An answer to a row that says something else than the record
 /// is no answer to the record. Record the reading that the row was made of first, with [`read`], in the same revision.
 #[must_use]
-pub fn answered(mut record: Record, sent: &Sent, standing: Standing, evidence: &str, at: Timestamp) -> Record {
+pub fn answered(
+    mut record: Record,
+    sent: &Sent,
+    standing: Standing,
+    evidence: &str,
+    at: Timestamp,
+) -> Record {
     let same = sent.fields == record.reading.fields && sent.expectation == record.expectation;
     if !same || at < record.since {
         return record;
@@ -191,12 +197,7 @@ const fn replaces(answer: Standing, known: Standing) -> bool {
 }
 
 /// Whether a row for the user is to be delivered after `old` became `new`.
-pub fn is_due(
-    old: Option<&Record>,
-    new: &Record,
-    class: AccountClass,
-    config: &RiskAssessConfig,
-) -> bool {
+pub fn is_due(old: Option<&Record>, new: &Record, class: AccountClass, config: &RiskAssessConfig) -> bool {
     let changed = match old {
         // Nobody needs an account that is closed from its begin.
         None => new.expectation == Expectation::Active,
@@ -246,9 +247,9 @@ const fn keeper(class: AccountClass, synced: bool, config: &RiskAssessConfig) ->
         }
     }
     match (config.delivery, config.user_sync) {
-        (Delivery::Native, UserSync::Off) => {
-            Keeper::Nobody("User Sync is off by the operator's statement, and nothing else brings the account")
-        }
+        (Delivery::Native, UserSync::Off) => Keeper::Nobody(
+            "User Sync is off by the operator's statement, and nothing else brings the account",
+        ),
         (Delivery::Native, UserSync::On | UserSync::Unknown) => Keeper::Sync,
         // An import leaves the fields of such accounts alone (S2).
         (_, UserSync::On | UserSync::Unknown) if synced => Keeper::Sync,
@@ -278,8 +279,14 @@ const fn outset(
             "Coupa shows the user without the license; by the operator's statement the account stays as it is",
         ),
         Expectation::Active | Expectation::Closed => match keeper(class, synced, config) {
-            Keeper::Sync => (Standing::Expected, "Coupa shows the user as its User Sync is to take it"),
-            Keeper::Us => (Standing::Expected, "Coupa shows the user as the row to deliver is to say it"),
+            Keeper::Sync => (
+                Standing::Expected,
+                "Coupa shows the user as its User Sync is to take it",
+            ),
+            Keeper::Us => (
+                Standing::Expected,
+                "Coupa shows the user as the row to deliver is to say it",
+            ),
             Keeper::Nobody(why) => (Standing::Unknown, why),
         },
     };
