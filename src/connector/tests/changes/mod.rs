@@ -4,6 +4,7 @@
 mod access;
 mod accounts;
 mod actions;
+mod downstream;
 
 use std::sync::Mutex;
 
@@ -18,6 +19,7 @@ use crate::model::change::{
     AccountDraft, Activity, AuthenticationMethod, Change, Effect, OnInactive, Order, Outcome, Plan,
     RequestId, Via,
 };
+use crate::model::downstream::Followed;
 use crate::model::id::UserId;
 use crate::model::journal::{EntryId, Held};
 use crate::model::tenant::{Finding, User};
@@ -31,6 +33,7 @@ struct Writes {
     fault: Mutex<Option<Fault>>,
     /// Changes wait while it is set.
     hold: watch::Sender<bool>,
+    downstream: Mutex<Option<Box<Followed>>>,
 }
 
 impl Writes {
@@ -41,6 +44,7 @@ impl Writes {
             effect: Mutex::new(Effect::Made),
             fault: Mutex::default(),
             hold: watch::Sender::new(false),
+            downstream: Mutex::default(),
         })
     }
 
@@ -108,7 +112,7 @@ impl WriteTenant for Writes {
             findings: vec![Finding {
                 text: "role 9 appeared meanwhile".to_owned(),
             }],
-            downstream: None,
+            downstream: self.downstream.lock().unwrap().clone(),
         })
     }
 
