@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::plain;
 use crate::model::downstream::{Load, Parcel, ParcelStage, Record};
 use crate::model::id::UserId;
+use crate::model::readiness::Level;
 use crate::risk_assess::deliver::{Deliveries, Ended};
 use crate::risk_assess::sync::SyncReport;
 
@@ -96,7 +97,7 @@ fn account(record: &Record, claim: &str) -> Value {
     let readiness = record.judged.as_ref().map(|judged| {
         json!({
             "at": judged.at.to_string(),
-            "worst": judged.worst.map(|level| level.name()),
+            "worst": judged.worst.map(Level::name),
             "rules": judged.rules,
         })
     });

@@ -145,7 +145,7 @@ impl Following {
             }
             // A tenant without the license has nobody to follow.
             Err(fault) if *fault.kind() == FaultKind::Unsupported => {
-                tracing::debug!(?fault, "nobody to follow")
+                tracing::debug!(?fault, "nobody to follow");
             }
             Err(fault) => tracing::warn!(?fault, "changed users could not be followed into Risk Assess"),
         }

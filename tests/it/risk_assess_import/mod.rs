@@ -118,10 +118,18 @@ fn sorted(bytes: &[u8], grid: &grid::Grid) -> Sorted {
 
 /// What the workbook shows, against what each person is made to be.
 fn compare(book: &Workbook, people: &[Person], header: &[&str], rows: &[Vec<String>]) {
-    for (place, section) in ["New Data", "Update Data", "Problem Data"].into_iter().enumerate() {
+    for (place, section) in ["New Data", "Update Data", "Problem Data"]
+        .into_iter()
+        .enumerate()
+    {
         assert_eq!(book.sheets[place].0, section);
         let mut shown = book.sheets[place].1.iter();
-        let first: Vec<&str> = shown.next().unwrap().iter().map(|cell| cell.text.as_str()).collect();
+        let first: Vec<&str> = shown
+            .next()
+            .unwrap()
+            .iter()
+            .map(|cell| cell.text.as_str())
+            .collect();
         assert_eq!(&first[..header.len()], header, "the header as it was");
         let expected = people
             .iter()
@@ -129,7 +137,9 @@ fn compare(book: &Workbook, people: &[Person], header: &[&str], rows: &[Vec<Stri
             .filter(|(person, _)| person.case.section() == section);
         let mut count = 0;
         for (person, row) in expected {
-            let cells = shown.next().unwrap_or_else(|| panic!("{section} ends before {person:?}"));
+            let cells = shown
+                .next()
+                .unwrap_or_else(|| panic!("{section} ends before {person:?}"));
             let texts: Vec<&str> = cells.iter().map(|cell| cell.text.as_str()).collect();
             assert_eq!(&texts[..row.len()], row, "{section}: {person:?}");
             for (cell, name) in cells.iter().zip(header) {
@@ -186,7 +196,11 @@ fn what_is_sent_leaves_protected_fields_as_they_are() {
         .loads
         .iter()
         .map(|load| match load {
-            Load::Row { file: of, line, cells } => {
+            Load::Row {
+                file: of,
+                line,
+                cells,
+            } => {
                 assert_eq!(*of, file);
                 (*line, cells)
             }
