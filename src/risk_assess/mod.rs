@@ -33,5 +33,11 @@ pub mod sheet;
 pub mod sync;
 pub mod theirs;
 
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
+
 pub use change::RiskAssess;
 pub use config::{Delivery, Removal, RiskAssessConfig, Strictness, UserSync};
+pub use follow::Downstream;

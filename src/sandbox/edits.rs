@@ -4,10 +4,8 @@
 //! shown when the readings say.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use super::change::Moment;
-use super::intake::{Intake, Share};
 use super::matching::{Matching, When};
 use super::person::{Address, Phone, Profile};
 use super::readings::Readings;
@@ -47,8 +45,6 @@ pub enum Change {
     },
     /// Activates or deactivates the account.
     SetActive(bool),
-    /// Sets elements of the user, written as in a PUT; here they have their effect whatever the readings say.
-    SetElements(Map<String, Value>),
     /// Sets elements of the person, without the checks that the API makes.
     SetProfile(Box<ProfileEdit>),
 }
@@ -98,36 +94,29 @@ pub struct ScriptedEdit {
     pub edit: Edit,
 }
 
-/// Why an edit did not happen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EditError {
-    /// It names a user, role, group, license or element that is not in the tenant.
-    UnknownReference,
-    /// Coupa does not take the values, for these reasons.
-    Refused(Vec<String>),
-}
+/// An edit names a user, role, group, license or element that is not in the tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownReference;
 
-impl std::fmt::Display for EditError {
+impl std::fmt::Display for UnknownReference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::UnknownReference => {
-                f.write_str("no such user, role, group, license or element in the tenant")
-            }
-            Self::Refused(reasons) => f.write_str(&reasons.join(", ")),
-        }
+        f.write_str("no such user, role, group, license or element in the tenant")
     }
 }
 
-impl std::error::Error for EditError {}
+impl std::error::Error for UnknownReference {}
 
 impl Tenant {
     /// Carries out an edit.
-    pub(super) fn edit(&mut self, edit: &Edit, readings: &Readings, now: Moment) -> Result<(), EditError> {
-        let user = self
-            .locate(Type::User, edit.user)
-            .ok_or(EditError::UnknownReference)?;
+    pub(super) fn edit(
+        &mut self,
+        edit: &Edit,
+        readings: &Readings,
+        now: Moment,
+    ) -> Result<(), UnknownReference> {
+        let user = self.locate(Type::User, edit.user).ok_or(UnknownReference)?;
         let place = |ty, id| {
-            let row = self.locate(ty, id).ok_or(EditError::UnknownReference)?;
+            let row = self.locate(ty, id).ok_or(UnknownReference)?;
             Ok(to_u32(as_index(row)))
         };
         let mut draft = self.draft(user);
@@ -150,23 +139,17 @@ impl Tenant {
             }
             Change::SetLicense { name, held } => {
                 let bit = LICENSES.iter().position(|license| same_name(license.name, name));
-                let bit = bit.ok_or(EditError::UnknownReference)?;
+                let bit = bit.ok_or(UnknownReference)?;
                 draft.licenses = draft.licenses & !(1 << bit) | u32::from(*held) << bit;
             }
             Change::SetActive(active) => draft.active = *active,
-            Change::SetElements(elements) => {
-                let plain = Readings::default();
-                draft = Intake::new(self, Some(user), &plain, Share::Whole, draft)
-                    .take(elements)
-                    .map_err(EditError::Refused)?;
-            }
             Change::SetProfile(edit) => self.edit_profile(&mut draft.profile, edit)?,
         }
         self.commit(user, draft, readings.updated_at.list, readings.visibility, now);
         Ok(())
     }
 
-    fn edit_profile(&mut self, profile: &mut Profile, edit: &ProfileEdit) -> Result<(), EditError> {
+    fn edit_profile(&mut self, profile: &mut Profile, edit: &ProfileEdit) -> Result<(), UnknownReference> {
         let edit = edit.clone();
         for name in &edit.empty {
             match name.as_str() {
@@ -176,7 +159,7 @@ impl Tenant {
                 "lastname" => profile.last_name = "".into(),
                 "phone-work" => profile.phone_work = None,
                 "default-address" => profile.address = None,
-                _ => return Err(EditError::UnknownReference),
+                _ => return Err(UnknownReference),
             }
         }
         if let Some(login) = edit.login {

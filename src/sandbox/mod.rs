@@ -88,7 +88,7 @@ mod tests;
 
 pub use barrier::{PausePoint, Paused};
 pub use config::{DEFAULT_SCOPES, PAGE_CAP, SandboxConfig, TlsFiles};
-pub use edits::{Change, Edit, EditError, ProfileEdit, ScriptedEdit};
+pub use edits::{Change, Edit, ProfileEdit, ScriptedEdit, UnknownReference};
 pub use faults::{Effect, FaultAction, Faults, ScriptedFault};
 pub use gaps::{Gaps, UserGaps};
 pub use log::LogEntry;
@@ -279,7 +279,7 @@ impl Running {
     /// Carries out a change by someone else, at once.
     ///
     /// Errors: it names what is not in the tenant; then nothing changes.
-    pub fn edit(&self, edit: &Edit) -> Result<(), EditError> {
+    pub fn edit(&self, edit: &Edit) -> Result<(), UnknownReference> {
         self.state.edit(edit)
     }
 

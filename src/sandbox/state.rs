@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::barrier::{Barrier, Paused};
 use super::change::Moment;
 use super::config::SandboxConfig;
-use super::edits::{Edit, EditError};
+use super::edits::{Edit, UnknownReference};
 use super::faults::{FaultPlan, Faults, Strike};
 use super::gaps::Gaps;
 use super::log::{Log, LogEntry};
@@ -148,7 +148,7 @@ impl State {
         }
     }
 
-    pub(super) fn edit(&self, edit: &Edit) -> Result<(), EditError> {
+    pub(super) fn edit(&self, edit: &Edit) -> Result<(), UnknownReference> {
         let readings = self.readings();
         self.store.write().edit(edit, &readings, Moment::now())
     }

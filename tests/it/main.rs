@@ -18,6 +18,7 @@ mod grpc;
 mod program;
 mod risk_assess_profile;
 mod risk_assess_report;
+mod risk_assess_import;
 mod state;
 mod support;
 mod sync;

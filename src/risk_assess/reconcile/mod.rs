@@ -178,7 +178,11 @@ pub fn reconcile(sides: &Sides<'_>) -> Reconciled {
     let observations = observe(sides.profiles, &roster);
     let mut work = Work {
         sides: *sides,
-        records: sides.records.iter().map(|record| (record.user, record)).collect(),
+        records: sides
+            .records
+            .iter()
+            .map(|record| (record.user, record))
+            .collect(),
         met: BTreeSet::new(),
         out: Reconciled {
             date: sides.date,
@@ -269,23 +273,18 @@ impl Work<'_> {
         match &user.observation.sighting {
             Sighting::Nobody => {
                 let caveat = self.caveat();
-                let text =
-                    format!("the grid shows no active account: it is inactive, or was never made{caveat}");
+                let text = format!("the grid shows no active account: it is inactive, or was never made{caveat}");
                 self.wrong(Kind::Missing, user, &[], text);
             }
             Sighting::Conflict { kind, text } => {
                 self.wrong(conflict(*kind), user, kind.columns(), text.clone());
             }
-            Sighting::Account {
-                link, linked, active, ..
-            } => self.shown(user, *link, *linked, *active),
+            Sighting::Account { link, linked, active, .. } => self.shown(user, *link, *linked, *active),
         }
     }
 
     fn shown(&mut self, user: &Observed<'_>, link: Link, linked: bool, active: bool) {
-        let Observation {
-            differing, compared, ..
-        } = &user.observation;
+        let Observation { differing, compared, .. } = &user.observation;
         if user.account().is_some_and(id_is_unreadable) {
             let text = "the Coupa User ID of the account cannot be read".to_owned();
             self.wrong(Kind::Ambiguous, user, &[Column::CoupaUserId], text);
@@ -300,31 +299,18 @@ impl Work<'_> {
             self.prove(user, Shown::Account { link, compared });
         } else {
             self.prove(user, Shown::Link(link));
-            let text = format!(
-                "the account does not show what Coupa shows: {}",
-                titles(differing)
-            );
+            let text = format!("the account does not show what Coupa shows: {}", titles(differing));
             self.wrong(Kind::Differs, user, differing, text);
         }
     }
 
     /// A user who was changed after the grid, or maybe after it: its names may be newer than the grid, its Coupa id is not.
     fn outdated(&mut self, user: &Observed<'_>) {
-        if let Sighting::Account {
-            link: Link::CoupaId, ..
-        } = user.observation.sighting
-        {
+        if let Sighting::Account { link: Link::CoupaId, .. } = user.observation.sighting {
             self.prove(user, Shown::Link(Link::CoupaId));
         }
-        let text =
-            "the user was changed on the day of the grid or later: what the grid shows of it may be older";
-        self.tell(
-            Kind::ChangedSince,
-            Some(user.profile),
-            user.line(),
-            &[],
-            text.to_owned(),
-        );
+        let text = "the user was changed on the day of the grid or later: what the grid shows of it may be older";
+        self.tell(Kind::ChangedSince, Some(user.profile), user.line(), &[], text.to_owned());
     }
 
     /// A user who is inactive or has no license.
@@ -333,12 +319,7 @@ impl Work<'_> {
         let expectation = self.records.get(&profile.user).map(|record| record.expectation);
         let (link, active) = match user.observation.sighting {
             // An account without a link is not the account of somebody who should have none.
-            Sighting::Account {
-                link,
-                linked: true,
-                active,
-                ..
-            } => (link, active),
+            Sighting::Account { link, linked: true, active, .. } => (link, active),
             Sighting::Nobody if expectation == Some(Expectation::Closed) && !self.changed_since(profile) => {
                 return self.prove(user, Shown::NoAccount);
             }

@@ -159,13 +159,11 @@ async fn a_license_makes_an_account_that_follows() {
     );
     assert!(!tenant.only_account(user.id).active);
     edit(Change::SetActive(true));
-    edit(Change::SetElements(
-        json!({ "lastname": "Außen" }).as_object().unwrap().clone(),
-    ));
+    tenant.put(user.id, json!({ "lastname": "Außen" })).await;
     assert_eq!(
         tenant.only_account(user.id).get(Field::LastName),
         "Außen",
-        "edits by others are followed"
+        "names are followed"
     );
     assert!(tenant.in_grid("neu@corp.example"));
     assert!(tenant.reasons().is_empty());
@@ -269,7 +267,16 @@ async fn conflicts_are_problems_and_change_nothing() {
     tenant.grant(crossed[0]).await;
     let account = tenant.only_account(crossed[0]);
     assert_eq!(account.get(Field::Email), tenant.truly(crossed[0]).email.unwrap());
-    tenant.grant(tenant.clean().id).await;
+    let other = tenant.clean().id;
+    tenant.grant(other).await;
+    let (_, names_nobody) = tenant.awkward(Why::StaleLogin);
+    let login = tenant.account(names_nobody).get(Field::CoupaUsername).to_owned();
+    tenant.put(other, json!({ "login": login })).await;
+    assert_eq!(
+        tenant.reasons().pop(),
+        Some(Reason::LoginTaken),
+        "by an account that is not the user's"
+    );
     let email = account.get(Field::Email);
     let (_, stranger) = tenant.awkward(Why::Stranger);
     let taken = tenant.account(stranger).get(Field::Email).to_owned();

@@ -170,6 +170,8 @@ struct World {
     asked_all: Vec<(Timestamp, Vec<Person>)>,
     graded: Vec<Graded>,
     ledger: BTreeMap<usize, Record>,
+    /// When each user was last read, as the ledger told it before this step.
+    told: BTreeMap<usize, Timestamp>,
 }
 
 fn id(user: usize) -> UserId {
@@ -208,11 +210,17 @@ impl World {
             asked_all: Vec::new(),
             graded: Vec::new(),
             ledger: BTreeMap::new(),
+            told: BTreeMap::new(),
         }
     }
 
     fn happens(&mut self, event: Event) {
         self.now += SignedDuration::from_secs(1);
+        let told = self
+            .ledger
+            .iter()
+            .map(|(user, record)| (*user, record.reading.at));
+        self.told = told.collect();
         match event {
             Event::SetLogin(user, to) => self.set(user, true, |person| person.login = to),
             Event::SetEmail(user, to) => self.set(user, true, |person| person.email = to),
@@ -431,6 +439,8 @@ impl World {
             expectation(&profile, &self.config),
             "expectation"
         );
+        let before = self.told.get(&user).copied().unwrap_or(Timestamp::MIN);
+        prop_assert!(before <= reading.at, "an older reading replaced a newer one");
         let held = self.history[user]
             .iter()
             .any(|(at, person)| *at <= self.now && person.licensed);
