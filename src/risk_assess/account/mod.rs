@@ -153,6 +153,11 @@ impl Sent {
             expectation: expectation(profile, config)?,
         })
     }
+
+    /// Whether the record tells of the same fields and expects the same.
+    pub fn speaks_of(&self, record: &Record) -> bool {
+        self.fields == record.reading.fields && self.expectation == record.expectation
+    }
 }
 
 /// The record after a row of the user alone was settled as `standing` at `at`. An answer to a row that says something else than the record
@@ -165,8 +170,7 @@ pub fn answered(
     evidence: &str,
     at: Timestamp,
 ) -> Record {
-    let same = sent.fields == record.reading.fields && sent.expectation == record.expectation;
-    if !same || at < record.since {
+    if !sent.speaks_of(&record) || at < record.since {
         return record;
     }
     match standing {

@@ -8,15 +8,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::model::change::AccountKey;
-use crate::model::downstream::{Expectation, Ledger, Link, Load, Outbox, Parcel, ParcelId, ParcelStage};
+use crate::model::downstream::{Expectation, Ledger, Load, Outbox, Parcel, ParcelId, ParcelStage};
 use crate::model::fault::Fault;
 use crate::model::id::UserId;
 use crate::model::profile::{Profile, ReadProfiles};
-use crate::risk_assess::config::{Removal, RiskAssessConfig, UserSync};
+use crate::risk_assess::account;
+use crate::risk_assess::config::{RiskAssessConfig, UserSync};
 
 use super::deliveries::Of;
-use super::render::{self, Active, Row, Shape};
-use super::standing::{self, Came, Content, NotSent};
+use super::render::{self, Active, LeftOut, Row, Shape};
+use super::standing::{self, Came, NotSent, Read};
 
 /// What a courier and a handout work at.
 #[derive(Clone)]
@@ -24,8 +25,7 @@ pub struct Desk {
     outbox: Arc<dyn Outbox>,
     ledger: Arc<dyn Ledger>,
     profiles: Arc<dyn ReadProfiles>,
-    user_sync: UserSync,
-    removal: Removal,
+    config: RiskAssessConfig,
 }
 
 /// A parcel that was taken, with its row or why it has none.
@@ -34,7 +34,14 @@ pub(super) struct Piece {
     pub(super) parcel: ParcelId,
     pub(super) of: Of,
     pub(super) row: Result<Row, Came>,
-    content: Option<Content>,
+    /// What its row was made of, if it is a user's and Coupa has the user.
+    read: Option<Read>,
+}
+
+impl Piece {
+    fn left_out(&self) -> &[LeftOut] {
+        self.row.as_ref().map_or(&[], |row| &row.left_out)
+    }
 }
 
 impl Desk {
@@ -49,8 +56,7 @@ impl Desk {
             outbox,
             ledger,
             profiles,
-            user_sync: config.user_sync,
-            removal: config.removal,
+            config: config.clone(),
         }
     }
 
@@ -70,7 +76,7 @@ impl Desk {
 
     /// Makes the row of a parcel that was taken; reads its user now.
     pub(super) async fn prepare(&self, parcel: &Parcel, shape: Shape) -> Result<Piece, Fault> {
-        let (content, row) = match &parcel.load {
+        let (read, row) = match &parcel.load {
             Load::User(user) => self.user(*user).await?,
             Load::Row { cells, .. } => (
                 None,
@@ -81,23 +87,20 @@ impl Desk {
             parcel: parcel.id,
             of: Of::from(&parcel.load),
             row,
-            content,
+            read,
         })
     }
 
-    async fn user(&self, user: UserId) -> Result<(Option<Content>, Result<Row, Came>), Fault> {
+    async fn user(&self, user: UserId) -> Result<(Option<Read>, Result<Row, Came>), Fault> {
+        let at = Timestamp::now();
         let Some(profile) = self.profiles.profile(user).await? else {
             return Ok((None, Err(Came::NotSent(NotSent::Gone))));
         };
-        let Some(expectation) = standing::expectation(&profile, self.removal) else {
-            return Ok((None, Err(Came::NotSent(NotSent::LicenseUnknown))));
+        let row = match account::expectation(&profile, &self.config) {
+            Some(expectation) => self.row(&profile, expectation).await?,
+            None => Err(Came::NotSent(NotSent::LicenseUnknown)),
         };
-        let content = Content {
-            user,
-            fields: standing::fingerprint(&profile),
-            expectation,
-        };
-        Ok((Some(content), self.row(&profile, expectation).await?))
+        Ok((Some(Read { profile, at }), row))
     }
 
     async fn row(&self, profile: &Profile, expectation: Expectation) -> Result<Result<Row, Came>, Fault> {
@@ -136,25 +139,19 @@ impl Desk {
 
     /// Whether the account is known to be kept by Coupa's own sync, unless the operator states that there is none.
     fn is_synced(&self, user: UserId) -> Result<bool, Fault> {
-        if self.user_sync == UserSync::Off {
+        if self.config.user_sync == UserSync::Off {
             return Ok(false);
         }
-        let link = self.ledger.record(user)?.and_then(|record| record.link);
-        Ok(matches!(link, Some((Link::CoupaId | Link::Username, _))))
+        let record = self.ledger.record(user)?;
+        Ok(record.as_ref().is_some_and(account::is_synced))
     }
 
     /// Writes into the ledger what came of a piece. Rows of a file claim nothing there.
     pub(super) fn note(&self, piece: &Piece, came: &Came, at: Timestamp) -> Result<(), Fault> {
         let Of::User(user) = piece.of else { return Ok(()) };
-        let left_out = piece.row.as_ref().map_or(&[][..], |row| &row.left_out);
+        let (read, left_out) = (piece.read.as_ref(), piece.left_out());
         self.ledger.revise(&[user], &mut |_, record| {
-            Some(standing::answered(
-                record?,
-                piece.content.as_ref(),
-                came,
-                left_out,
-                at,
-            ))
+            standing::noted(record?, read, came, left_out, &self.config, at)
         })
     }
 
@@ -162,8 +159,7 @@ impl Desk {
     pub(super) fn settle(&self, piece: &Piece, came: &Came) -> Result<String, Fault> {
         let at = Timestamp::now();
         self.note(piece, came, at)?;
-        let left_out = piece.row.as_ref().map_or(&[][..], |row| &row.left_out);
-        let told = came.told(left_out);
+        let told = came.told(piece.left_out());
         self.outbox.advance(
             &[piece.parcel],
             &ParcelStage::Settled {

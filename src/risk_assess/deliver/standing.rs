@@ -1,34 +1,23 @@
-//! What the sending of a user's row means for the record of that user.
+//! What the sending of a user's row means for the record of that user, in words and in the ledger.
 //!
-//! STAND-IN for part A: [`fingerprint`], [`expectation`] and [`answered`] are to be exchanged for those of `risk_assess::account`, which must
-//! agree with what is written into the ledger there; everything else here stays.
-//!
-//! Invariants: a record changes only if it speaks of what was sent, the same fields and the same expectation; what was acknowledged or seen
-//! is not unsaid by an answer that says less.
-
-use std::fmt::Write as _;
+//! Invariants: the reading that a row was made of is recorded with what came of it, so the ledger never speaks of another one; what came of an
+//! older reading than the ledger's says nothing there. No text has a value of a person.
 
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
-use crate::model::downstream::{Digest, Expectation, Problem, Record, Standing};
+use crate::model::downstream::{Record, Standing};
 use crate::model::id::UserId;
-use crate::model::profile::{Address, Phone, Profile};
-use crate::risk_assess::config::Removal;
+use crate::model::profile::Profile;
+use crate::risk_assess::account::{self, Sent};
+use crate::risk_assess::config::RiskAssessConfig;
 
 use super::render::{LeftOut, Unfit};
 
-/// Kind of the problem of a row that Risk Assess refused.
-const REJECTED: &str = "delivery-rejected";
-/// Kind of the problem of a row that we do not send.
-const NOT_SENT: &str = "not-deliverable";
-
-/// Content of a user's row, as far as the ledger can tell it from another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Content {
-    pub(super) user: UserId,
-    pub(super) fields: Digest,
-    pub(super) expectation: Expectation,
+/// A user as Coupa showed it, and the moment before it was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Read {
+    pub(super) profile: Profile,
+    pub(super) at: Timestamp,
 }
 
 /// Why no row of a user is sent.
@@ -139,115 +128,34 @@ impl Came {
     }
 }
 
-/// The record after that; unchanged if it does not speak of what was sent.
-pub(super) fn answered(
-    mut record: Record,
-    sent: Option<&Content>,
+/// The record after that; `read` is what the row was made of, if Coupa had the user.
+pub(super) fn noted(
+    record: Record,
+    read: Option<&Read>,
     came: &Came,
     left_out: &[LeftOut],
+    config: &RiskAssessConfig,
     at: Timestamp,
-) -> Record {
-    if let Some(content) = sent
-        && (record.reading.fields != content.fields || record.expectation != content.expectation)
-    {
-        return record;
-    }
-    let standing = match came {
-        Came::Nothing(_) => return record,
-        other => other.standing(),
+) -> Option<Record> {
+    let Some(read) = read else {
+        return Some(account::absent(record, at));
     };
-    let kind = match came {
-        Came::Rejected { .. } => Some(REJECTED),
-        Came::NotSent(_) => Some(NOT_SENT),
-        _ => None,
-    };
+    let mut record = account::read(Some(record), &read.profile, config, read.at)?;
     let told = came.told(left_out);
-    if kind.is_some() || matches!(came, Came::Delivered | Came::Queued) {
-        record
-            .problems
-            .retain(|problem| ![REJECTED, NOT_SENT].contains(&&*problem.kind));
+    match (came, Sent::of(&read.profile, config)) {
+        (Came::Nothing(_), _) => Some(record),
+        (Came::NotSent(_), None) => {
+            account::add_problem(&mut record, account::NOT_SENT, told, at);
+            Some(record)
+        }
+        (_, None) => Some(record),
+        (came, Some(sent)) => {
+            if matches!(came, Came::NotSent(_)) && sent.speaks_of(&record) {
+                account::add_problem(&mut record, account::NOT_SENT, told.clone(), at);
+            }
+            Some(account::answered(record, &sent, came.standing(), &told, at))
+        }
     }
-    if let Some(kind) = kind {
-        record.problems.push(Problem {
-            kind: kind.into(),
-            text: told.as_str().into(),
-            at,
-        });
-    }
-    if says_more(standing, record.standing) {
-        record.standing = standing;
-        record.since = at;
-        record.evidence = told.into();
-    }
-    record
-}
-
-/// Whether a new standing may take the place of the present one, for the same fields and expectation.
-const fn says_more(new: Standing, present: Standing) -> bool {
-    match new {
-        // An answer about this very row is the newest word on it.
-        Standing::Delivered | Standing::Rejected | Standing::Seen(_) => true,
-        Standing::Queued => !matches!(present, Standing::Delivered | Standing::Seen(_)),
-        Standing::Doubtful => !matches!(
-            present,
-            Standing::Delivered | Standing::Seen(_) | Standing::Queued
-        ),
-        // Nothing was sent, or nobody knows: that unsays nothing that was answered before.
-        Standing::Expected | Standing::Unknown => matches!(present, Standing::Expected | Standing::Unknown),
-    }
-}
-
-/// What the sync comes to for a user; `None` where the tenant does not show the license.
-pub(super) fn expectation(profile: &Profile, removal: Removal) -> Option<Expectation> {
-    Some(match (profile.licensed?, profile.active) {
-        (true, true) => Expectation::Active,
-        (true, false) => Expectation::Closed,
-        (false, _) => match removal {
-            Removal::Unknown => Expectation::Undocumented,
-            Removal::Stays => Expectation::Kept,
-            Removal::Closes => Expectation::Closed,
-        },
-    })
-}
-
-/// Digest of all fields of the sync (S1), letter case as it is: a change of case is a change.
-pub(super) fn fingerprint(profile: &Profile) -> Digest {
-    let none = (&Phone::default(), &Address::default());
-    let phone = profile.phone.as_ref().unwrap_or(none.0);
-    let address = profile.address.as_ref().unwrap_or(none.1);
-    let user = profile.user.to_string();
-    let fields = [
-        Some(user.as_str()),
-        Some(&profile.login),
-        profile.email.as_deref(),
-        Some(if profile.active { "active" } else { "inactive" }),
-        profile.first_name.as_deref(),
-        profile.last_name.as_deref(),
-        phone.country_code.as_deref(),
-        phone.area_code.as_deref(),
-        phone.number.as_deref(),
-        phone.extension.as_deref(),
-        address.street1.as_deref(),
-        address.street2.as_deref(),
-        address.city.as_deref(),
-        address.state.as_deref(),
-        address.state_iso_code.as_deref(),
-        address.postal_code.as_deref(),
-        address.country.as_deref(),
-    ];
-    let mut hash = Sha256::new();
-    for field in fields {
-        let text = field.unwrap_or_default();
-        // The length before it, so that no two lists of fields run together to the same bytes.
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    }
-    let mut text = String::with_capacity(64);
-    for byte in hash.finalize() {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    Digest(text.into())
 }
 
 #[cfg(test)]
@@ -255,43 +163,36 @@ pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::render::tests::ann;
     use super::*;
-    use crate::model::downstream::Reading;
     use crate::model::tenant::AccountClass;
-    use jiff::civil::date;
+    use crate::risk_assess::config::{Delivery, Removal};
 
-    /// What the ledger says of a user that was just read.
-    pub(in super::super) fn record(profile: &Profile, removal: Removal) -> Record {
-        Record {
-            user: profile.user,
-            expectation: expectation(profile, removal).unwrap(),
-            standing: Standing::Expected,
-            since: Timestamp::UNIX_EPOCH,
-            evidence: "Coupa was read".into(),
-            link: None,
-            reading: Reading {
-                at: Timestamp::UNIX_EPOCH,
-                updated_at: None,
-                licensed: profile.licensed.unwrap(),
-                active: profile.active,
-                fields: fingerprint(profile),
-                login: Digest("l".into()),
-                email: None,
-            },
-            judged: None,
-            problems: Vec::new(),
-        }
-    }
-
-    fn content(profile: &Profile) -> Content {
-        Content {
-            user: profile.user,
-            fields: fingerprint(profile),
-            expectation: expectation(profile, Removal::Unknown).unwrap(),
+    pub(in super::super) fn config() -> RiskAssessConfig {
+        RiskAssessConfig {
+            delivery: Delivery::QuickIntegration,
+            ..RiskAssessConfig::default()
         }
     }
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
+    }
+
+    fn read(profile: &Profile, second: i64) -> Read {
+        Read {
+            profile: profile.clone(),
+            at: at(second),
+        }
+    }
+
+    fn record(read: &Read) -> Record {
+        account::read(None, &read.profile, &config(), read.at).unwrap()
+    }
+
+    fn renamed() -> Profile {
+        Profile {
+            last_name: Some("New".into()),
+            ..ann(1)
+        }
     }
 
     fn all() -> Vec<Came> {
@@ -310,182 +211,118 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_record_of_other_fields_or_another_expectation_claims_nothing() {
-        let profile = ann(1);
-        let newer = Profile {
-            last_name: Some("New".into()),
-            ..ann(1)
-        };
-        let left = Profile {
-            licensed: Some(false),
-            ..ann(1)
-        };
+    fn what_came_of_an_older_reading_says_nothing() {
+        let (older, newer) = (read(&ann(1), 1), read(&renamed(), 2));
         for came in all() {
-            for other in [&newer, &left] {
-                let before = record(other, Removal::Unknown);
-                let after = answered(before.clone(), Some(&content(&profile)), &came, &[], at(5));
-                assert_eq!(after, before, "{came:?}");
-            }
+            let before = record(&newer);
+            let after = noted(before.clone(), Some(&older), &came, &[], &config(), at(5));
+            assert_eq!(after.unwrap(), before, "{came:?}");
         }
     }
 
     #[test]
-    fn an_answer_is_evidence_and_says_since_when() {
-        let profile = ann(1);
-        let after = answered(
-            record(&profile, Removal::Unknown),
-            Some(&content(&profile)),
-            &Came::Delivered,
+    fn a_newer_reading_is_recorded_with_what_came_of_it() {
+        let (older, newer) = (read(&ann(1), 1), read(&renamed(), 2));
+        for came in all() {
+            let after = noted(record(&older), Some(&newer), &came, &[], &config(), at(5)).unwrap();
+            assert_eq!(after.reading.fields, account::fingerprint(&newer.profile).fields);
+            assert_eq!(after.standing, came.standing(), "{came:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_has_to_look_at_is_a_problem_until_it_is_overcome() {
+        let sent = read(&ann(1), 1);
+        let then = |record: Record, came: &Came, second: i64| {
+            noted(record, Some(&sent), came, &[], &config(), at(second)).unwrap()
+        };
+        let kinds = |record: &Record| -> Vec<String> {
+            let kinds = record.problems.iter().map(|problem| problem.kind.to_string());
+            kinds.collect()
+        };
+        let told = Some("LastName is strange".into());
+        let rejected = then(record(&sent), &Came::Rejected { told }, 5);
+        assert_eq!(kinds(&rejected), [account::REJECTED]);
+        assert!(
+            rejected.evidence.contains("LastName is strange"),
+            "{}",
+            rejected.evidence
+        );
+        let shared = NotSent::SharedEmail(vec![UserId::new(9).unwrap()]);
+        let unfit = then(record(&sent), &Came::NotSent(shared), 5);
+        assert_eq!(kinds(&unfit), [account::NOT_SENT]);
+        assert!(unfit.problems[0].text.contains("user 9"));
+        for record in [rejected, unfit] {
+            assert_eq!(kinds(&then(record, &Came::Delivered, 6)), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn a_user_who_is_gone_or_whose_license_nobody_sees_is_told() {
+        let known = record(&read(&ann(1), 1));
+        let gone = noted(
+            known.clone(),
+            None,
+            &Came::NotSent(NotSent::Gone),
             &[],
+            &config(),
+            at(5),
+        )
+        .unwrap();
+        assert_eq!(
+            (gone.standing, &*gone.problems[0].kind),
+            (Standing::Unknown, account::USER_ABSENT)
+        );
+        let hidden = read(
+            &Profile {
+                licensed: None,
+                ..ann(1)
+            },
+            2,
+        );
+        let came = Came::NotSent(NotSent::LicenseUnknown);
+        let hidden = noted(known, Some(&hidden), &came, &[], &config(), at(5)).unwrap();
+        assert_eq!(&*hidden.problems[0].kind, account::NOT_SENT);
+    }
+
+    #[test]
+    fn what_is_not_sent_since_the_license_was_taken_changes_no_answer() {
+        let left = read(
+            &Profile {
+                licensed: Some(false),
+                ..ann(1)
+            },
+            2,
+        );
+        let kept = RiskAssessConfig {
+            removal: Removal::Stays,
+            ..config()
+        };
+        let known = account::read(Some(record(&read(&ann(1), 1))), &left.profile, &kept, left.at).unwrap();
+        let after = noted(
+            known.clone(),
+            Some(&left),
+            &Came::Nothing("not sent"),
+            &[],
+            &kept,
             at(5),
         );
-        assert_eq!((after.standing, after.since), (Standing::Delivered, at(5)));
-        assert_eq!(
-            &*after.evidence,
-            "Risk Assess answered 201 to a file with this row alone"
-        );
+        assert_eq!(after, Some(known));
     }
 
     #[test]
-    fn what_was_acknowledged_or_seen_is_not_unsaid_by_less() {
-        let profile = ann(1);
-        let seen = Standing::Seen(date(2026, 11, 22));
-        for present in [Standing::Delivered, seen] {
-            for came in all() {
-                let before = Record {
-                    standing: present,
-                    ..record(&profile, Removal::Unknown)
-                };
-                let after = answered(before, Some(&content(&profile)), &came, &[], at(5)).standing;
-                let expected = match came {
-                    Came::Delivered => Standing::Delivered,
-                    Came::Rejected { .. } => Standing::Rejected,
-                    _ => present,
-                };
-                assert_eq!(after, expected, "{came:?} after {present}");
-            }
-        }
-        let queued = Record {
-            standing: Standing::Queued,
-            ..record(&profile, Removal::Unknown)
-        };
-        let after = answered(
-            queued,
-            Some(&content(&profile)),
-            &Came::Doubtful { status: 204 },
-            &[],
-            at(5),
+    fn what_was_left_out_is_told_with_the_answer() {
+        use super::super::render::Why;
+        use crate::risk_assess::columns::Column;
+        let left_out = [LeftOut {
+            column: Column::Address1,
+            why: Why::LongerThan(64),
+        }];
+        let told = Came::Delivered.told(&left_out);
+        assert!(
+            told.ends_with("; left out: Mailing Address (longer than 64 characters)"),
+            "{told}"
         );
-        assert_eq!(after.standing, Standing::Queued);
-    }
-
-    #[test]
-    fn a_refusal_is_a_problem_until_it_is_overcome() {
-        let profile = ann(1);
-        let content = content(&profile);
-        let other = Problem {
-            kind: "email-shared".into(),
-            text: "x".into(),
-            at: at(1),
-        };
-        let before = Record {
-            problems: vec![other.clone()],
-            ..record(&profile, Removal::Unknown)
-        };
-        let kinds = |record: &Record| {
-            record
-                .problems
-                .iter()
-                .map(|problem| problem.kind.to_string())
-                .collect::<Vec<_>>()
-        };
-        let rejected = Came::Rejected {
-            told: Some("LastName is strange".into()),
-        };
-        let once = answered(before, Some(&content), &rejected, &[], at(5));
-        let twice = answered(once, Some(&content), &rejected, &[], at(6));
-        assert_eq!(kinds(&twice), ["email-shared", REJECTED]);
-        assert_eq!(
-            (twice.standing, twice.problems[1].at),
-            (Standing::Rejected, at(6))
-        );
-        assert!(twice.evidence.contains("LastName is strange"));
-        let unfit = answered(
-            twice,
-            Some(&content),
-            &Came::NotSent(NotSent::LicenseUnknown),
-            &[],
-            at(7),
-        );
-        assert_eq!(
-            (kinds(&unfit), unfit.standing),
-            (vec!["email-shared".into(), NOT_SENT.into()], Standing::Rejected)
-        );
-        let done = answered(unfit, Some(&content), &Came::Delivered, &[], at(8));
-        assert_eq!(done.problems, [other]);
-    }
-
-    #[test]
-    fn what_is_expected_follows_license_activity_and_the_operators_word() {
-        let of = |licensed, active, removal| {
-            expectation(
-                &Profile {
-                    active,
-                    licensed,
-                    ..ann(1)
-                },
-                removal,
-            )
-        };
-        for removal in Removal::ALL {
-            assert_eq!(of(Some(true), true, removal), Some(Expectation::Active));
-            assert_eq!(of(Some(true), false, removal), Some(Expectation::Closed));
-            assert_eq!(of(None, true, removal), None);
-        }
-        assert_eq!(
-            of(Some(false), true, Removal::Unknown),
-            Some(Expectation::Undocumented)
-        );
-        assert_eq!(of(Some(false), true, Removal::Stays), Some(Expectation::Kept));
-        assert_eq!(of(Some(false), true, Removal::Closes), Some(Expectation::Closed));
-    }
-
-    #[test]
-    fn fields_of_the_sync_make_the_fingerprint() {
-        let base = fingerprint(&ann(1));
-        assert_eq!(
-            base,
-            fingerprint(&Profile {
-                middle_name: Some("M".into()),
-                ..ann(1)
-            })
-        );
-        for other in [
-            Profile {
-                active: false,
-                ..ann(1)
-            },
-            Profile {
-                first_name: Some("AnnO'Brien".into()),
-                last_name: None,
-                ..ann(1)
-            },
-            Profile {
-                phone: Some(Phone {
-                    number: Some("1".into()),
-                    ..Phone::default()
-                }),
-                ..ann(1)
-            },
-            Profile {
-                address: Some(Address {
-                    city: Some("1".into()),
-                    ..Address::default()
-                }),
-                ..ann(1)
-            },
-        ] {
-            assert_ne!(base, fingerprint(&other));
-        }
+        assert!(!Came::Nothing("not sent").told(&left_out).contains("left out"));
     }
 }

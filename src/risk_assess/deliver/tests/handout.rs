@@ -9,7 +9,7 @@ use super::world::*;
 use crate::model::downstream::{Load, Outbox as _, ParcelStage, Standing};
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::tenant::AccountClass;
-use crate::risk_assess::config::RiskAssessConfig;
+use crate::risk_assess::config::{Delivery, RiskAssessConfig};
 use crate::risk_assess::sheet;
 
 fn read(path: &Path) -> Vec<Vec<String>> {
@@ -18,7 +18,11 @@ fn read(path: &Path) -> Vec<Vec<String>> {
 }
 
 fn handout(world: &std::sync::Arc<World>) -> Handout {
-    Handout::new(world.desk(&RiskAssessConfig::default()))
+    let config = RiskAssessConfig {
+        delivery: Delivery::File,
+        ..RiskAssessConfig::default()
+    };
+    Handout::new(world.desk(&config))
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::super::render::tests::ann;
-use super::super::standing::tests::record;
+use super::super::standing::tests::config;
 use super::super::*;
 use crate::model::change::AccountKey;
 use crate::model::downstream::{
@@ -19,6 +19,7 @@ use crate::model::downstream::{
 use crate::model::fault::Fault;
 use crate::model::id::UserId;
 use crate::model::profile::{Profile, ProfileFilter, ProfilePage, ReadProfiles};
+use crate::risk_assess::account;
 use crate::risk_assess::columns::Column;
 use crate::risk_assess::config::RiskAssessConfig;
 use crate::risk_assess::sheet;
@@ -113,7 +114,7 @@ impl World {
         });
         for id in 1..=users {
             let profile = ann(id);
-            let record = record(&profile, RiskAssessConfig::default().removal);
+            let record = account::read(None, &profile, &config(), Timestamp::UNIX_EPOCH).unwrap();
             world.facts().ledger.insert(user(id), record);
             world.facts().profiles.insert(user(id), profile);
         }
@@ -152,16 +153,19 @@ impl World {
         self.facts().fuse = Some(fuse);
     }
 
-    /// Changes the user as `change` says; follows it as the account engine does, and posts it.
+    /// Changes the user as `change` says; posts and follows it as the account engine does.
     pub(super) fn change(&self, id: u64, change: impl FnOnce(&mut Profile)) {
-        let mut facts = self.facts();
-        let profile = facts.profiles.get_mut(&user(id)).unwrap();
-        change(profile);
-        let profile = profile.clone();
-        let removal = RiskAssessConfig::default().removal;
-        facts.ledger.insert(user(id), record(&profile, removal));
-        drop(facts);
+        let profile = {
+            let mut facts = self.facts();
+            let profile = facts.profiles.get_mut(&user(id)).unwrap();
+            change(profile);
+            profile.clone()
+        };
         self.post(&[Load::User(user(id))]);
+        let mut facts = self.facts();
+        let before = facts.ledger.remove(&user(id));
+        let after = account::read(before, &profile, &config(), Timestamp::now()).unwrap();
+        facts.ledger.insert(user(id), after);
     }
 
     /// Gives the user a name never had before.
@@ -185,15 +189,15 @@ impl World {
         )
     }
 
-    pub(super) fn courier(self: &Arc<Self>, config: CourierConfig) -> Courier {
-        let desk = self.desk(&RiskAssessConfig::default());
-        Courier::new(desk, Arc::new(Fragile(self.clone())), config)
+    pub(super) fn courier(self: &Arc<Self>, how: CourierConfig) -> Courier {
+        let desk = self.desk(&config());
+        Courier::new(desk, Arc::new(Fragile(self.clone())), how)
     }
 
     /// One run; `None` if the program died in it. Its report has every parcel that was there, and tells the truth about each.
-    pub(super) async fn run(self: &Arc<Self>, config: CourierConfig) -> Option<Deliveries> {
+    pub(super) async fn run(self: &Arc<Self>, how: CourierConfig) -> Option<Deliveries> {
         let before: Vec<ParcelId> = ids(&self.state().unsettled().unwrap());
-        let courier = self.courier(config);
+        let courier = self.courier(how);
         let mut death = self.death.subscribe();
         let run = tokio::select! {
             run = courier.deliver_all() => run,
