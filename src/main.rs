@@ -61,7 +61,7 @@ fn run(invocation: Invocation, progress: &Progress) -> Result<(), Fault> {
 /// Progress is drawn where a person watches: a sync, a terminal, logs in the console form.
 fn watched(invocation: &Invocation) -> bool {
     use std::io::IsTerminal as _;
-    matches!(invocation.command, Command::Sync(_))
+    matches!(invocation.command, Command::Sync(_) | Command::RiskAssess(_))
         && std::io::stderr().is_terminal()
         && invocation.log.format() == Format::Console
 }

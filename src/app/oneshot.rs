@@ -5,9 +5,11 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::changes::{self, Changes};
+use super::risk_assess::Following;
 use super::{journal, print, signals, sync, tenant};
 use crate::cli;
 use crate::config::{OneShotMode, OneShotSettings};
+use crate::model::change::WriteTenant;
 use crate::model::fault::Fault;
 use crate::oneshot::{self, Provisioner, Rehearsal, SyncFile, Task};
 
@@ -20,20 +22,28 @@ pub(super) async fn run(settings: OneShotSettings) -> Result<(), Fault> {
         tenant: composed.key.clone(),
         settings: files,
     };
-    let (task, connector) = (&settings.task, composed.connector);
+    let following = Following::over(&composed.parts, &settings.risk_assess)?;
+    let (task, mut connector) = (&settings.task, composed.connector);
+    if let Some(following) = &following {
+        connector = connector.with_downstream(following.downstream.clone());
+    }
+    let around = |writes: Arc<dyn WriteTenant>| match &following {
+        Some(following) => following.around(writes),
+        None => writes,
+    };
     if !task.is_change() {
         return perform(&connector, None, task, &file, &stop).await;
     }
     match settings.mode {
         OneShotMode::DryRun => {
             let engine = changes::rehearsed(&composed.parts, &settings.changes)?;
-            let rehearsal = Arc::new(Rehearsal::new(engine));
+            let rehearsal = Arc::new(Rehearsal::new(around(engine)));
             let connector = connector.with_writes(rehearsal.clone());
             perform(&connector, Some(&*rehearsal), task, &file, &stop).await
         }
         OneShotMode::Apply => {
             let changes = Changes::begin(&composed.parts, &settings.changes)?;
-            let connector = connector.with_writes(changes.engine.clone());
+            let connector = connector.with_writes(around(changes.engine.clone()));
             let outcome = async {
                 // A change of the same account would have to be refused otherwise.
                 journal::recover_all(&changes.engine).await?;
@@ -41,6 +51,9 @@ pub(super) async fn run(settings: OneShotSettings) -> Result<(), Fault> {
             };
             let outcome = outcome.await;
             changes.end().await;
+            if let (Ok(()), Some(following)) = (&outcome, &following) {
+                deliver(following).await;
+            }
             outcome
         }
     }
@@ -62,4 +75,18 @@ async fn perform(
         print(cli::plan::render(&plan).as_bytes())?;
     }
     Ok(())
+}
+
+/// Sends on what the change put into the outbox. The change stands whatever comes of this; what is left is sent by the next run.
+async fn deliver(following: &Following) {
+    if let Some(fault) = following
+        .deliver()
+        .await
+        .and_then(|deliveries| deliveries.stopped)
+    {
+        tracing::warn!(
+            ?fault,
+            "not everything was delivered to Risk Assess; `risk-assess sync` goes on with it"
+        );
+    }
 }

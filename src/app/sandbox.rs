@@ -70,5 +70,20 @@ fn announce(running: &Running) -> io::Result<()> {
         "export BATON_COUPA_CLIENT_SECRET={}",
         running.client_secret()
     )?;
+    writeln!(
+        stdout,
+        "export BATON_RISK_ASSESS_URL={}",
+        running.risk_assess_url()
+    )?;
+    writeln!(
+        stdout,
+        "export BATON_RISK_ASSESS_USERNAME={}",
+        running.risk_assess_username()
+    )?;
+    writeln!(
+        stdout,
+        "export BATON_RISK_ASSESS_PASSWORD={}",
+        running.risk_assess_password()
+    )?;
     stdout.flush()
 }

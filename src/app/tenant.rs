@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::baselines::{KeptBaselines, PreviousFile};
 use super::sandbox;
-use crate::config::{Shrink, StateDir, Target, TenantSettings};
+use crate::config::{RiskAssessLogin, Shrink, StateDir, Target, TenantSettings};
 use crate::connector::{Connector, ConnectorConfig};
 use crate::coupa::{Coupa, CoupaConfig, Endpoint};
 use crate::model::fault::Fault;
@@ -35,6 +35,8 @@ pub(super) struct Composed {
 pub(super) struct Parts {
     pub(super) coupa: Arc<Coupa>,
     pub(super) state: Option<Arc<State>>,
+    /// The Risk Assess tenant of the embedded sandbox.
+    pub(super) risk_assess: Option<RiskAssessLogin>,
 }
 
 /// What the target comes to.
@@ -70,9 +72,18 @@ pub(super) async fn compose(
     let journal = state.clone().map(|state| state as Arc<dyn Journal>);
     let baselines = Arc::new(KeptBaselines::new(state.clone(), previous(&key)));
     let connector = Connector::new(coupa.clone(), baselines, journal, connector_config(settings));
+    let risk_assess = sandbox.as_ref().map(|running| RiskAssessLogin {
+        url: Some(running.risk_assess_url()),
+        username: running.risk_assess_username().to_owned(),
+        password: running.risk_assess_password().into(),
+    });
     Ok(Composed {
         connector,
-        parts: Parts { coupa, state },
+        parts: Parts {
+            coupa,
+            state,
+            risk_assess,
+        },
         key,
         _sandbox: sandbox,
         _temporary: temporary,

@@ -283,7 +283,7 @@ mod tests {
         let form = metadata.account_creation_schema.unwrap().field_map;
         let mut orders: Vec<i32> = form.values().map(|field| field.order).collect();
         orders.sort_unstable();
-        assert!(orders.into_iter().eq(1..=13), "every field has its place");
+        assert!(orders.into_iter().eq(1..=14), "every field has its place");
         let needed: Vec<&str> = form
             .iter()
             .filter(|(_, field)| field.required)

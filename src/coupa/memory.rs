@@ -33,6 +33,11 @@ impl Memory {
         self.trusts_order_at(surface, Instant::now())
     }
 
+    /// Which surfaces' order is trusted: it tells whether something was learned between two reads.
+    pub(crate) fn trust(&self) -> [bool; 2] {
+        [Surface::Rest, Surface::Graphql].map(|surface| self.trusts_order(surface))
+    }
+
     fn trusts_order_at(&self, surface: Surface, now: Instant) -> bool {
         let disorder = self.disorder.lock().unwrap_or_else(PoisonError::into_inner);
         disorder[surface as usize].is_none_or(|seen| now.duration_since(seen) >= FORGIVEN_AFTER)

@@ -1,9 +1,11 @@
-//! The Coupa client: a tenant's REST and GraphQL surfaces behind the ports [`Tenant`] and [`ReadTenant`], and single writes over
-//! REST behind [`WriteCalls`](crate::model::change::WriteCalls).
+//! The Coupa client: a tenant's REST and GraphQL surfaces behind the ports [`Tenant`], [`ReadTenant`] and
+//! [`ReadProfiles`](crate::model::profile::ReadProfiles), and single writes over REST behind
+//! [`WriteCalls`](crate::model::change::WriteCalls).
 //!
 //! ```text
 //! survey ─┐  plan decides    rows, collection      client            transport
-//! read  ──┴────────────────► what to ask for ────► token, pace, ───► one exchange
+//! read  ──┤────────────────► what to ask for ────► token, pace, ───► one exchange
+//! profiles┘
 //! write ─────────────────────query ► ... ► wire    retry table
 //! ```
 //!
@@ -19,6 +21,7 @@ mod licenses;
 mod memory;
 mod pace;
 mod plan;
+mod profiles;
 mod query;
 mod read;
 mod retry;
@@ -54,6 +57,7 @@ pub use endpoint::{Endpoint, EndpointError};
 pub struct Coupa {
     client: Arc<Client>,
     memory: Arc<Memory>,
+    profiles: profiles::Probes,
 }
 
 impl Coupa {
@@ -62,6 +66,7 @@ impl Coupa {
         Ok(Self {
             client: Arc::new(Client::new(config)?),
             memory: Arc::default(),
+            profiles: profiles::Probes::default(),
         })
     }
 

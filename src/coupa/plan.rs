@@ -74,7 +74,7 @@ impl Sample {
     fn weight(&self, field: &Field) -> (usize, usize) {
         let told = self.rows().filter(|row| row.tells(field));
         let much = |row: &UserRow| match field {
-            Field::Plain(_) => 0,
+            Field::Plain(_) | Field::Object(_) => 0,
             Field::List(list) => row.list(*list).map_or(0, <[u64]>::len),
             Field::Flag(name) => usize::from(row.flag(name) == Flag::True),
         };
@@ -197,7 +197,7 @@ fn poorer(own: &Sample, other: &Sample, field: &Field) -> bool {
     let (own, other) = (own.weight(field), other.weight(field));
     match field {
         // Memberships decide which surface leads; here only a list that is not shown at all counts.
-        Field::Plain(_) | Field::List(_) => own.0 == 0 && other.0 > 0,
+        Field::Plain(_) | Field::List(_) | Field::Object(_) => own.0 == 0 && other.0 > 0,
         Field::Flag(_) => (own.0 == 0 && other.0 > 0) || other.1 > own.1,
     }
 }
@@ -357,7 +357,7 @@ fn difference(lead: &Layout, field: &Field, rest: &Sample, graphql: &Sample) -> 
             lead.lead.other()
         ));
     }
-    if matches!(field, Field::Plain(_)) {
+    if matches!(field, Field::Plain(_) | Field::Object(_)) {
         return None;
     }
     let both = rest
@@ -367,7 +367,7 @@ fn difference(lead: &Layout, field: &Field, rest: &Sample, graphql: &Sample) -> 
         .filter(|(a, b)| match field {
             Field::List(list) => as_set(a.list(*list)) != as_set(b.list(*list)),
             Field::Flag(flag) => (a.flag(flag) == Flag::True) != (b.flag(flag) == Flag::True),
-            Field::Plain(_) => false,
+            Field::Plain(_) | Field::Object(_) => false,
         })
         .map(|(row, _)| row.id)
         .collect();

@@ -8,10 +8,11 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::licenses::camel;
-use super::wire::{Field, Plain};
+use super::wire::{Field, Part, Plain};
 
 /// Rows per call; Coupa gives no more.
 pub(crate) const PAGE: usize = 50;
@@ -44,6 +45,8 @@ pub(crate) enum Only {
     Flag(Box<str>),
     /// Users of this name.
     Named(Named),
+    /// Users changed at this time or later.
+    ChangedSince(Timestamp),
 }
 
 /// A login or an e-mail address.
@@ -125,6 +128,11 @@ impl Only {
             Self::Group(id) => Some(("user_groups[id]".to_owned(), id.to_string())),
             Self::Flag(name) => Some((name.to_string(), "true".to_owned())),
             Self::Named(named) => Some((named.element.name().to_owned(), named.text.to_string())),
+            Self::ChangedSince(time) => Some((
+                "updated_at[gt_or_eq]".to_owned(),
+                // Whole seconds, as Coupa writes them: a little earlier finds a little more.
+                time.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string(),
+            )),
         }
     }
 }
@@ -164,10 +172,13 @@ pub(crate) fn user_projection(fields: &[Field], projection: Projection) -> Optio
     let mut list = vec![json!("id")];
     for field in fields {
         let name = projection.spell(field.name())?;
-        list.push(match field.inner() {
-            Some(inner) => json!({ name: [inner] }),
-            None => name.into(),
-        });
+        let inner = field.inner();
+        if inner.is_empty() {
+            list.push(name.into());
+            continue;
+        }
+        let parts: Option<Vec<Value>> = inner.iter().map(|part| projection.part(*part)).collect();
+        list.push(json!({ name: parts? }));
     }
     projection.parameter(list)
 }
@@ -188,6 +199,14 @@ impl Projection {
             Self::Dashed => Some(name.to_owned()),
             Self::Whole => None,
         }
+    }
+
+    fn part(self, part: Part) -> Option<Value> {
+        let name = self.spell(part.name)?;
+        Some(match part.of {
+            Some(of) => json!({ name: [of] }),
+            None => name.into(),
+        })
     }
 
     fn parameter(self, list: Vec<Value>) -> Option<(String, String)> {
@@ -265,20 +284,35 @@ fn selection(fields: &[Field]) -> (String, Vec<String>) {
         let name = camel(field.name());
         text.push(' ');
         text.push_str(&name);
-        if let Some(inner) = field.inner() {
+        asked.push(name);
+        let inner = field.inner();
+        if !inner.is_empty() {
+            let parts: Vec<String> = inner.iter().map(|part| graphql_part(*part, &mut asked)).collect();
             text.push('{');
-            text.push_str(inner);
+            text.push_str(&parts.join(" "));
             text.push('}');
         }
-        asked.push(name);
     }
     (text, asked)
+}
+
+/// Names of parts count as asked for where they can be told from common words.
+fn graphql_part(part: Part, asked: &mut Vec<String>) -> String {
+    let name = camel(part.name);
+    let text = match part.of {
+        Some(of) => format!("{name}{{{of}}}"),
+        None => name.clone(),
+    };
+    if name != "id" && name != "name" {
+        asked.push(name);
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::super::wire::{List, Plain};
+    use super::super::wire::{List, Parts, Plain};
     use super::*;
 
     fn fields() -> Vec<Field> {
@@ -289,6 +323,11 @@ mod tests {
             Field::List(List::Groups),
             Field::Flag("risk-assess-user".into()),
         ]
+    }
+
+    fn with_objects() -> Vec<Field> {
+        let objects = [Field::Object(Parts::phone()), Field::Object(Parts::address())];
+        fields().into_iter().chain(objects).collect()
     }
 
     fn line(pairs: &[(String, String)]) -> String {
@@ -360,6 +399,31 @@ mod tests {
     }
 
     #[test]
+    fn objects_are_asked_for_in_parts() {
+        let fields = [Field::Object(Parts::phone()), Field::Object(Parts::address())];
+        let pairs = rest_users(
+            &Window::One,
+            &Only::ChangedSince("2024-05-01T10:00:00.9Z".parse().unwrap()),
+            &fields,
+            Projection::Underscored,
+        );
+        assert_eq!(
+            line(&pairs),
+            concat!(
+                r#"updated_at[gt_or_eq]=2024-05-01T10:00:00+00:00&limit=1&fields=["id","#,
+                r#"{"phone_work":["country_code","area_code","number","extension"]},"#,
+                r#"{"default_address":["street1","street2","street3","street4","city","state","state_iso_code","postal_code",{"country":["code"]}]}]"#
+            )
+        );
+        let document = graphql_user(7, &fields);
+        assert!(document.body.contains(
+            "phoneWork{countryCode areaCode number extension} defaultAddress{street1 street2 street3 street4 city state stateIsoCode \
+             postalCode country{code}}"
+        ));
+        assert!(document.asked.iter().any(|name| name == "stateIsoCode"));
+    }
+
+    #[test]
     fn a_name_is_escaped_and_not_shown() {
         let only = Only::Named(Named {
             element: Plain::Email,
@@ -378,7 +442,7 @@ mod tests {
     fn every_document_is_valid_graphql() {
         let bodies = [
             graphql_introspection().body,
-            graphql_user(5, &fields()).body,
+            graphql_user(5, &with_objects()).body,
             graphql_users(&Window::One, &Only::Everything, &fields(), Dialect::Full).body,
             graphql_list(
                 "userGroups",

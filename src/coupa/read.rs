@@ -31,6 +31,8 @@ pub(crate) struct Plan {
     pub(crate) lead: Surface,
     /// Which surfaces work.
     pub(crate) usable: Each<bool>,
+    /// Whose first page came in order of ids.
+    pub(crate) ordered: Each<bool>,
     pub(crate) manner: Manner,
     /// What is read where, for either lead.
     pub(crate) layouts: Each<Layout>,
@@ -44,9 +46,9 @@ pub(crate) struct Plan {
 
 /// Reads one tenant by one plan.
 pub(crate) struct Reader {
-    client: Arc<Client>,
+    pub(super) client: Arc<Client>,
     memory: Arc<Memory>,
-    plan: Plan,
+    pub(super) plan: Plan,
     survey: Survey,
     /// Starts as the plan's and learns with each list that is read twice.
     nulls: Mutex<Each<[NullMeans; 2]>>,
@@ -64,8 +66,13 @@ impl Reader {
         }
     }
 
+    /// Whether listings of that surface were in order of ids as far as we saw.
+    pub(super) fn lists_by_id(&self, surface: Surface) -> bool {
+        *self.plan.ordered.on(surface) && self.memory.trusts_order(surface)
+    }
+
     /// The surface that is not `surface`, if it works.
-    fn other(&self, surface: Surface) -> Option<Surface> {
+    pub(super) fn other(&self, surface: Surface) -> Option<Surface> {
         let other = surface.other();
         self.plan.usable.on(other).then_some(other)
     }
@@ -158,7 +165,12 @@ impl Reader {
         })
     }
 
-    fn in_order(&self, surface: Surface, rows: Vec<UserRow>, after: u64) -> Result<Vec<UserRow>, Fault> {
+    pub(super) fn in_order(
+        &self,
+        surface: Surface,
+        rows: Vec<UserRow>,
+        after: u64,
+    ) -> Result<Vec<UserRow>, Fault> {
         let problem = match tidy(rows, after, |row| row.id) {
             Tidy::Rows(rows) => return Ok(rows),
             Tidy::Disorder => "are not in order of their ids",
@@ -172,7 +184,7 @@ impl Reader {
     }
 
     async fn users_of(&self, layout: &Layout, mut rows: Vec<UserRow>) -> Result<Vec<User>, Fault> {
-        self.complete(layout, &mut rows).await?;
+        self.complete(layout, &mut rows, &List::ALL).await?;
         let user = |(index, row): (usize, UserRow)| {
             let id = row.id;
             row.into_user(&self.survey.licenses)
@@ -181,10 +193,15 @@ impl Reader {
         rows.into_iter().enumerate().map(user).collect()
     }
 
-    /// Adds what the lead does not show, and reads again what cannot be believed.
-    async fn complete(&self, layout: &Layout, rows: &mut [UserRow]) -> Result<(), Fault> {
+    /// Adds what the lead does not show, and reads again what of these lists cannot be believed.
+    pub(super) async fn complete(
+        &self,
+        layout: &Layout,
+        rows: &mut [UserRow],
+        lists: &[List],
+    ) -> Result<(), Fault> {
         self.borrow(layout, rows).await?;
-        for list in List::ALL {
+        for list in lists.iter().copied() {
             self.resolve_nulls(layout.source(list), list, rows).await?;
             self.lengthen(list, rows).await?;
         }
@@ -350,7 +367,7 @@ fn unexplained(id: u64, list: List) -> Fault {
     .advise("check that the OAuth client may see this element of users")
 }
 
-fn misfit(index: usize, id: u64, field: &str) -> Fault {
+pub(super) fn misfit(index: usize, id: u64, field: &str) -> Fault {
     let root = Object::Users.root();
     Fault::corrupt(format!(
         "Coupa's answer does not have the expected form at {root}[{index}].{field} (user {id})"
@@ -396,9 +413,9 @@ impl ReadTenant for Reader {
             // Lists of users are cut on the other surface as well.
             let layout = self.plan.layouts.on(single_surface(self.plan.usable.rest));
             rows = self.singly(&ids, layout).await?;
-            self.complete(layout, &mut rows).await?;
+            self.complete(layout, &mut rows, &List::ALL).await?;
         } else {
-            self.complete(layout, &mut rows).await?;
+            self.complete(layout, &mut rows, &List::ALL).await?;
         }
         let access = |(index, row): (usize, UserRow)| {
             let access = row

@@ -161,6 +161,10 @@ impl Probe<'_> {
                 rest: samples.rest.is_some(),
                 graphql: samples.graphql.is_some(),
             },
+            ordered: Each {
+                rest: samples.rest.as_ref().is_some_and(|sample| sample.ordered),
+                graphql: samples.graphql.as_ref().is_some_and(|sample| sample.ordered),
+            },
             manner: self.manner,
             layouts,
             cut,

@@ -1,16 +1,20 @@
 //! Accounts: made once, under a login that nobody has, and updated.
 //!
 //! Invariants: an account is never made again after a failure whose effect is unknown, unless it was looked up after the failure had
-//! settled and is not there; elements count as set when Coupa shows them.
+//! settled and is not there; elements and licenses count as set when Coupa shows them; an account that was made is told as made, whatever
+//! becomes of its licenses.
+
+use std::collections::BTreeSet;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::model::access::Item;
 use crate::model::change::{
     AccountDraft, AccountKey, Activity, AuthenticationMethod, Call, Change, Effect, OnInactive, Order,
     Outcome,
 };
 use crate::model::fault::{Fault, FaultKind};
-use crate::model::id::UserId;
+use crate::model::id::{LicenseName, UserId};
 use crate::model::journal::{Ending, Held};
 use crate::model::tenant::User;
 
@@ -42,6 +46,7 @@ impl Engine {
             return Ok(answer);
         }
         self.nobody_makes(change).await?;
+        self.licenses_can_be_given(draft).await?;
         match self.taken(draft).await? {
             Taken::No => {
                 let mut run = Run::open(self, order, subject(change), None, Held::Nothing).await?;
@@ -122,14 +127,23 @@ impl Engine {
 
 impl Run<'_> {
     async fn create(&mut self, draft: &AccountDraft) -> Result<Seen, Stop> {
-        let call = Call::Create(Box::new(draft.clone()));
+        let mut asked = draft.clone();
         let mut last = None;
         for _ in 0..self.engine.config.attempts {
+            let call = Call::Create(Box::new(asked.clone()));
             let found = match self.send(&call).await? {
                 Reply::Accepted(accepted) => match accepted.created {
                     Some(user) => Some(user),
                     None => Some(self.appeared(draft).await?.ok_or_else(|| self.not_shown())?),
                 },
+                // A license may be what is wrong, and it can be given to the account later.
+                Reply::Refused(fault)
+                    if *fault.kind() == FaultKind::Invalid && !asked.licenses.is_empty() =>
+                {
+                    asked.licenses.clear();
+                    last = Some(fault);
+                    continue;
+                }
                 Reply::Refused(fault) if !fault.is_transient() => return Err(Stop::not_made(fault)),
                 Reply::Refused(fault) => {
                     self.pause(&fault).await?;
@@ -181,6 +195,34 @@ impl Run<'_> {
             )));
         }
         self.not_proved(&unproved);
+        self.license(user, &draft.licenses, seen).await
+    }
+
+    /// Gives a new account the licenses that it does not show. One that it cannot be given is told, for the account is there.
+    async fn license(
+        &mut self,
+        user: UserId,
+        licenses: &BTreeSet<LicenseName>,
+        mut seen: Seen,
+    ) -> Result<Seen, Stop> {
+        for name in licenses {
+            if seen.holds(&Item::License(name.clone())) {
+                continue;
+            }
+            match self.set_license(user, name, true).await {
+                Ok(now) => seen = now,
+                Err(Stop::Ended(_, fault)) => {
+                    let why = match fault.kind() {
+                        FaultKind::Unchanged => "Coupa accepted it and does not show it",
+                        _ => fault.message(),
+                    };
+                    let text = format!("the account was made without license {name}: {why}");
+                    self.findings.push(finding(text));
+                }
+                // A request of ours may yet take effect: recovery tells what has come of it.
+                Err(open @ Stop::Open(_)) => return Err(open),
+            }
+        }
         Ok(seen)
     }
 
@@ -242,6 +284,17 @@ struct Elements {
     differ: Vec<&'static str>,
     /// Set, and not shown.
     unproved: Vec<&'static str>,
+}
+
+/// A fault if an update is to give licenses: each is a change of its own, with a proof of its own.
+pub(super) fn gives_no_license(change: &Change) -> Result<(), Fault> {
+    match change {
+        Change::Update { draft, .. } if !draft.licenses.is_empty() => Err(Fault::invalid(
+            "licenses are not given by an update of the account",
+        )
+        .advise("grant them one by one")),
+        _ => Ok(()),
+    }
 }
 
 /// Whether an update has nothing to do, as far as Coupa shows.

@@ -10,7 +10,7 @@ use crate::model::fault::{Fault, FaultKind};
 use crate::model::id::UserId;
 use crate::model::journal::{Closing, Ending, Entry, Held, Stage, Subject};
 
-use super::accounts::update_is_shown;
+use super::accounts::{gives_no_license, update_is_shown};
 use super::decide::{as_wanted, finding, held, is_of, listed, subject, unchanged, waits_for};
 use super::engine::Engine;
 use super::finish::already;
@@ -44,6 +44,7 @@ impl Engine {
     }
 
     async fn change_account(&self, order: &Order, change: &Change, user: UserId) -> Result<Outcome, Fault> {
+        gives_no_license(change)?;
         let _user = self.locks.hold(Lock::User(user)).await;
         if let Some(answer) = self.asked_before(order, change).await? {
             return Ok(answer);

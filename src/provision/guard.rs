@@ -5,8 +5,8 @@
 
 use std::fmt;
 
-use crate::model::access::{Item, LicenseWrite};
-use crate::model::change::{Activity, Change};
+use crate::model::access::{Item, LicenseCatalog, LicenseWrite};
+use crate::model::change::{AccountDraft, Activity, Change};
 use crate::model::class::{SupplierRoles, classify};
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::id::{LicenseName, RoleId, UserId};
@@ -44,6 +44,23 @@ impl Engine {
         })
     }
 
+    /// A fault if a new account cannot have the licenses it is to have.
+    pub(super) async fn licenses_can_be_given(&self, draft: &AccountDraft) -> Result<(), Fault> {
+        if draft.licenses.is_empty() {
+            return Ok(());
+        }
+        let probe = self.probes.get().await?;
+        let catalog = &probe.reader.survey().licenses;
+        for name in &draft.licenses {
+            writable(catalog, name).map_err(|fault| match fault.kind() {
+                // The account is not what is missing.
+                FaultKind::NotFound => Fault::invalid(fault.message().to_owned()),
+                _ => fault,
+            })?;
+        }
+        Ok(())
+    }
+
     /// Whether the group to give is in use; a fault if the item cannot be given at all.
     async fn item_exists(&self, change: &Change, seen: &Seen) -> Result<bool, Fault> {
         let reader = &seen.probe.reader;
@@ -57,12 +74,12 @@ impl Engine {
                     Some(group) => Ok(group.active),
                     None => Err(unknown(format_args!("group {id}"))),
                 },
-                Item::License(name) => writable(seen, name),
+                Item::License(name) => writable(seen.licenses(), name),
             },
             Change::Revoke {
                 item: Item::License(name),
                 ..
-            } => writable(seen, name),
+            } => writable(seen.licenses(), name),
             Change::Revoke { .. }
             | Change::SetActive { .. }
             | Change::Update { .. }
@@ -210,8 +227,7 @@ fn roles_left(change: &Change, seen: &Seen) -> usize {
     }
 }
 
-fn writable(seen: &Seen, name: &LicenseName) -> Result<bool, Fault> {
-    let catalog = seen.licenses();
+fn writable(catalog: &LicenseCatalog, name: &LicenseName) -> Result<bool, Fault> {
     let license = catalog.position(name).and_then(|at| catalog.get(at));
     match license.map(|license| license.write) {
         Some(LicenseWrite::Writable | LicenseWrite::Unproven) => Ok(true),

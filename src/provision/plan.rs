@@ -8,7 +8,7 @@ use crate::model::fault::Fault;
 use crate::model::id::{GroupId, UserId};
 use crate::model::journal::Held;
 
-use super::accounts::Taken;
+use super::accounts::{Taken, gives_no_license};
 use super::apply::{element, is_already};
 use super::decide::{less, listed, subject, union, wanted};
 use super::engine::Engine;
@@ -30,6 +30,7 @@ impl Engine {
             .user()
             .ok_or_else(|| Fault::internal("a change of an account names none"))?;
         self.nothing_open(user).await?;
+        gives_no_license(change)?;
         let seen = self.look_for(change, user).await?;
         let subject = subject(change);
         let before = element(&subject, &seen);
@@ -50,6 +51,7 @@ impl Engine {
     }
 
     async fn plan_creation(&self, draft: &AccountDraft, on_inactive: OnInactive) -> Result<Plan, Fault> {
+        self.licenses_can_be_given(draft).await?;
         let (user, call, effect) = match self.taken(draft).await? {
             Taken::No => (None, Call::Create(Box::new(draft.clone())), Effect::Made),
             Taken::Inactive(seen) if on_inactive == OnInactive::Reactivate => {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::model::access::Item;
 use crate::model::change::ListKind;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::journal::{ClosedBy, Ending, Entry, EntryId, Stage, Subject};
@@ -20,7 +21,7 @@ use super::lists::Place;
 use super::locks::{Held, Lock};
 use super::recover::{Now, Verdict, given_role, item_of, verdict};
 use super::run::{Run, Stop};
-use super::steps::{Answer, Sent, created};
+use super::steps::{Answer, Sent, created, licenses_asked};
 
 /// Which entries to go on with by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -286,6 +287,13 @@ impl Run<'_> {
             self.findings.push(finding(
                 "the update was interrupted: what was to be set is not kept in the journal, so ask for it again",
             ));
+        }
+        for name in entry.steps.iter().flat_map(licenses_asked) {
+            if !seen.holds(&Item::License(name.clone())) {
+                self.findings.push(finding(format!(
+                    "interrupted: the account was made without license {name}, so grant it"
+                )));
+            }
         }
         let made = wanted(&seen) || made_account.is_some();
         self.end(if made { Ending::Made } else { Ending::NotMade }).await

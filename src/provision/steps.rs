@@ -2,9 +2,11 @@
 //!
 //! Invariant: [`Sent::read`] understands every text that [`text`] and [`Answer::text`] write. No personal value is in a text.
 
+use std::collections::BTreeSet;
+
 use crate::model::change::{Activity, Call, EmptyForm};
 use crate::model::fault::FaultKind;
-use crate::model::id::UserId;
+use crate::model::id::{LicenseName, UserId};
 use crate::model::journal::Step;
 
 /// The name of a call in the journal.
@@ -22,8 +24,27 @@ pub(super) fn text(call: &Call) -> String {
             ..
         } => "deactivate".to_owned(),
         Call::Update { draft, .. } => format!("update {}", draft.names().join(" ")),
-        Call::Create(_) => "create".to_owned(),
+        Call::Create(draft) if draft.licenses.is_empty() => CREATE.to_owned(),
+        Call::Create(draft) => {
+            let names: Vec<&str> = draft.licenses.iter().map(LicenseName::as_str).collect();
+            format!("{CREATE}{WITH}{}", names.join(" "))
+        }
     }
+}
+
+const CREATE: &str = "create";
+
+/// Before the licenses that a new account was to have.
+const WITH: &str = " with ";
+
+/// The licenses that the account of a step was to have.
+pub(super) fn licenses_asked(step: &Step) -> BTreeSet<LicenseName> {
+    let names = step
+        .call
+        .strip_prefix(CREATE)
+        .and_then(|rest| rest.strip_prefix(WITH));
+    let names = names.into_iter().flat_map(|names| names.split(' '));
+    names.filter_map(|name| name.parse().ok()).collect()
 }
 
 const fn form_name(form: EmptyForm) -> &'static str {
@@ -197,5 +218,31 @@ mod tests {
             }),
             "update login"
         );
+    }
+
+    #[test]
+    fn a_creation_names_its_licenses_and_is_read_again() {
+        let licenses: BTreeSet<LicenseName> = ["risk-assess-user", "treasury-user"]
+            .map(|name| name.parse().unwrap())
+            .into();
+        let draft = |licenses: &BTreeSet<LicenseName>| {
+            Call::Create(Box::new(AccountDraft {
+                login: Some("ann".into()),
+                licenses: licenses.clone(),
+                ..AccountDraft::default()
+            }))
+        };
+        for (licenses, named) in [
+            (licenses, "create with risk-assess-user treasury-user"),
+            (BTreeSet::new(), "create"),
+        ] {
+            let step = Step {
+                at: Timestamp::UNIX_EPOCH,
+                call: text(&draft(&licenses)),
+                end: None,
+            };
+            assert_eq!(step.call, named);
+            assert_eq!(licenses_asked(&step), licenses);
+        }
     }
 }

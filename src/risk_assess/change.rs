@@ -55,7 +55,7 @@ impl RiskAssess {
         };
         let remarks = readiness::judge(&profile, &twins);
         if profile.licensed != Some(true) {
-            self.refuse(&format_args!("user {user}"), &remarks)?;
+            self.refuse(&format!("user {user}"), &remarks)?;
         }
         Ok(Some((remarks, twins)))
     }
@@ -64,12 +64,12 @@ impl RiskAssess {
     /// out by who makes it.
     fn draft_ready(&self, draft: &AccountDraft) -> Result<Vec<Remark>, Fault> {
         let remarks = readiness::judge(&would_be(draft), &Twins::default());
-        self.refuse(&"the account to create", &remarks)?;
+        self.refuse("the account to create", &remarks)?;
         Ok(remarks)
     }
 
-    fn refuse(&self, whom: &dyn std::fmt::Display, remarks: &[Remark]) -> Result<(), Fault> {
-        let refusal = readiness::refusal(whom, remarks, self.downstream.config.strictness);
+    fn refuse(&self, whom: &str, remarks: &[Remark]) -> Result<(), Fault> {
+        let refusal = readiness::refusal(&whom, remarks, self.downstream.config.strictness);
         refusal.map_or(Ok(()), Err)
     }
 

@@ -280,15 +280,15 @@ impl Pass<'_> {
     fn count(&mut self, step: &Step) {
         let Some(after) = &step.after else { return };
         self.report.followed += 1;
-        let closed = |expectation| expectation == Expectation::Closed;
         match &step.before {
             None => self.report.new += 1,
             Some(before) => {
                 let changed =
                     before.reading.fields != after.reading.fields || before.expectation != after.expectation;
                 self.report.changed += u64::from(changed);
-                let closes = closed(after.expectation) && !closed(before.expectation);
-                self.report.closed += u64::from(closes);
+                let closed = (before.expectation, after.expectation);
+                let newly = matches!(closed, (before, Expectation::Closed) if before != Expectation::Closed);
+                self.report.closed += u64::from(newly);
             }
         }
     }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::introspect::{Ask, Question};
-use super::readings::{Readings, Surface};
+use super::readings::{CountryForm, Readings, Surface};
 use super::render::{Item, Plan, Source, is_visible};
 use super::schema::Type;
 
@@ -231,7 +231,9 @@ impl<'a> Compiler<'a> {
             return None;
         };
         self.check_arguments(field, &[]);
-        let source = match attribute.target() {
+        let as_text =
+            |target: &Type| *target == Type::Country && readings.country.graphql != CountryForm::Object;
+        let source = match attribute.target().filter(|target| !as_text(target)) {
             Some(_) if depth == 0 => {
                 self.problem("Query is nested too deeply");
                 return None;
@@ -243,6 +245,7 @@ impl<'a> Compiler<'a> {
                 ));
                 return None;
             }
+            None if attribute.target().is_some() => Source::Nested(attribute, Plan::default()),
             None => Source::Leaf(attribute),
         };
         Some(Item { key, source })

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::Moment;
 use super::matching::{Matching, When};
+use super::person::{Address, Phone, Profile};
 use super::readings::Readings;
 use super::schema::{Type, same_name};
 use super::tenant::{LICENSES, Tenant, as_index, to_u32};
@@ -44,6 +45,39 @@ pub enum Change {
     },
     /// Activates or deactivates the account.
     SetActive(bool),
+    /// Sets elements of the person, without the checks that the API makes.
+    SetProfile(Box<ProfileEdit>),
+}
+
+/// Elements of a person to set; what is `None` stays. `Debug` leaves the values out.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct ProfileEdit {
+    /// Login.
+    pub login: Option<String>,
+    /// Email.
+    pub email: Option<String>,
+    /// First name.
+    pub firstname: Option<String>,
+    /// Middle name.
+    pub middlename: Option<String>,
+    /// Last name.
+    pub lastname: Option<String>,
+    /// `saml`, `ldap` or `coupa_credentials`.
+    pub authentication_method: Option<String>,
+    /// Work phone.
+    pub phone_work: Option<Phone>,
+    /// Default address.
+    pub default_address: Option<Address>,
+    /// Elements to empty, by their dashed REST names: `email`, `firstname`, `middlename`, `lastname`, `phone-work`,
+    /// `default-address`.
+    pub empty: Vec<String>,
+}
+
+impl std::fmt::Debug for ProfileEdit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProfileEdit").finish_non_exhaustive()
+    }
 }
 
 /// An edit around chosen requests. As JSON, what `on` holds stands beside the rest.
@@ -60,13 +94,13 @@ pub struct ScriptedEdit {
     pub edit: Edit,
 }
 
-/// An edit names a user, role, group or license that is not in the tenant.
+/// An edit names a user, role, group, license or element that is not in the tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownReference;
 
 impl std::fmt::Display for UnknownReference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("no such user, role, group or license in the tenant")
+        f.write_str("no such user, role, group, license or element in the tenant")
     }
 }
 
@@ -109,8 +143,45 @@ impl Tenant {
                 draft.licenses = draft.licenses & !(1 << bit) | u32::from(*held) << bit;
             }
             Change::SetActive(active) => draft.active = *active,
+            Change::SetProfile(edit) => self.edit_profile(&mut draft.profile, edit)?,
         }
         self.commit(user, draft, readings.updated_at.list, readings.visibility, now);
+        Ok(())
+    }
+
+    fn edit_profile(&mut self, profile: &mut Profile, edit: &ProfileEdit) -> Result<(), UnknownReference> {
+        let edit = edit.clone();
+        for name in &edit.empty {
+            match name.as_str() {
+                "email" => profile.email = None,
+                "firstname" => profile.first_name = "".into(),
+                "middlename" => profile.middle_name = None,
+                "lastname" => profile.last_name = "".into(),
+                "phone-work" => profile.phone_work = None,
+                "default-address" => profile.address = None,
+                _ => return Err(UnknownReference),
+            }
+        }
+        if let Some(login) = edit.login {
+            profile.login = login;
+        }
+        if let Some(name) = edit.firstname {
+            profile.first_name = name.into();
+        }
+        if let Some(name) = edit.lastname {
+            profile.last_name = name.into();
+        }
+        if let Some(method) = edit.authentication_method {
+            profile.authentication_method = method.into();
+        }
+        if let Some(phone) = edit.phone_work {
+            profile.phone_work = Some(self.keep_phone(phone));
+        }
+        if let Some(address) = edit.default_address {
+            profile.address = Some(self.keep_address(address));
+        }
+        profile.email = edit.email.or(profile.email.take());
+        profile.middle_name = edit.middlename.or(profile.middle_name.take());
         Ok(())
     }
 }

@@ -274,7 +274,8 @@ impl Runner<'_> {
 
     fn list(&self, ty: Type, query: &str, plan: Plan) -> Result<Outcome, String> {
         self.check_scope(ty)?;
-        let query = Query::parse(ty, query).map_err(|error| error.to_string())?;
+        let query = Query::parse(ty, query).and_then(|query| query.heed(self.readings, Surface::Graphql));
+        let query = query.map_err(|error| error.to_string())?;
         let manners = Manners::new(self.readings, Surface::Graphql, self.rest_cap);
         let rows = self.tenant.page(ty, &query, &manners);
         Ok(match self.readings.top_level.graphql {

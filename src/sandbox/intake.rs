@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 
 use super::change::Draft;
 use super::growth::USER_ROLE;
-use super::person::{Phone, Profile};
-use super::readings::{Clear, ClearedRoles, Heed, KeyIn, ListWrite, Readings};
+use super::person::{Address, COUNTRIES, Country, Phone, Profile};
+use super::readings::{Clear, ClearedRoles, Heed, KeyIn, ListWrite, NewcomerLicenses, Readings};
+use super::risk_assess::{self, NoSeat};
 use super::schema::{Type, same_name};
 use super::tenant::{LICENSES, TWO_SPELLINGS, Tenant, as_index, to_u32};
 use super::values::{
@@ -134,6 +135,7 @@ impl<'a> Intake<'a> {
                 found.put(&mut self.draft.profile.currency);
             }
             "phone-work" => self.phone_work(value),
+            "default-address" => self.default_address(value),
             "custom-fields" => self.custom_fields(value),
             _ => self.license(key, value),
         }
@@ -309,6 +311,14 @@ impl<'a> Intake<'a> {
             return;
         };
         let name = LICENSES[bit].name;
+        match self.readings.newcomer_licenses {
+            NewcomerLicenses::Ignored if self.user.is_none() => return,
+            NewcomerLicenses::Rejected if self.user.is_none() => {
+                self.errors.push(format!("{} is invalid", humanised(name)));
+                return;
+            }
+            _ => {}
+        }
         let unread = TWO_SPELLINGS.contains(&name)
             && match self.readings.key_in {
                 KeyIn::Both => false,
@@ -320,7 +330,29 @@ impl<'a> Intake<'a> {
         if LICENSES[bit].read_only || unread || stuck {
             return;
         }
+        let new = held && self.draft.licenses >> bit & 1 == 0;
+        if new && name == risk_assess::LICENSE && !self.has_seat() {
+            return;
+        }
         self.draft.licenses = self.draft.licenses & !(1 << bit) | u32::from(held) << bit;
+    }
+
+    /// Whether one more may hold the license of Risk Assess; the refusal is noted.
+    fn has_seat(&mut self) -> bool {
+        let readings = self.readings.risk_assess;
+        let free = readings
+            .seats
+            .is_none_or(|seats| self.tenant.seats_taken() < seats);
+        match readings.no_seat {
+            _ if free => true,
+            NoSeat::Granted => true,
+            NoSeat::Ignored => false,
+            NoSeat::Refused => {
+                self.errors
+                    .push("Risk Assess license cannot be assigned: no licenses are available".to_owned());
+                false
+            }
+        }
     }
 
     fn user_handle(&self, id: u64) -> Option<u64> {
@@ -350,6 +382,34 @@ impl<'a> Intake<'a> {
         }
     }
 
+    fn default_address(&mut self, value: &Value) {
+        let Value::Object(parts) = value else {
+            if value.is_null() {
+                self.draft.profile.address = None;
+            }
+            return;
+        };
+        let part = |name: &str| {
+            let found = parts.iter().find(|(key, _)| same_name(key, name));
+            found.and_then(|(_, value)| value.as_str()).map(str::to_owned)
+        };
+        let address = Address {
+            street1: part("street1"),
+            street2: part("street2"),
+            street3: part("street3"),
+            street4: part("street4"),
+            city: part("city"),
+            state: part("state"),
+            state_iso_code: part("state-iso-code"),
+            postal_code: part("postal-code"),
+            country: parts.get("country").and_then(country),
+        };
+        let known = self.draft.profile.address;
+        if known.is_none_or(|handle| self.tenant.address(handle) != address) {
+            self.draft.profile.address = Some(self.tenant.keep_address(address));
+        }
+    }
+
     fn custom_fields(&mut self, value: &Value) {
         let fields = &mut self.draft.profile.custom;
         for (key, value) in value.as_object().into_iter().flatten() {
@@ -368,6 +428,20 @@ impl<'a> Intake<'a> {
             }
         }
     }
+}
+
+/// A country by code or name, as an object or as a text; one that nobody knows says nothing.
+fn country(value: &Value) -> Option<Country> {
+    let said = match value {
+        Value::Object(parts) => ["code", "name"].iter().find_map(|key| parts.get(*key)?.as_str()),
+        value => value.as_str(),
+    }?;
+    let mut known = COUNTRIES.iter();
+    let (code, name) = known.find(|(code, name)| said == *code || said == *name)?;
+    Some(Country {
+        code: Some((*code).to_owned()),
+        name: Some((*name).to_owned()),
+    })
 }
 
 /// A value that no two users share: as reads show it, and in a state they do not show yet.

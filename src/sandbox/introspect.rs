@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::readings::{IdForm, Readings, Surface};
+use super::readings::{CountryForm, IdForm, Readings, Surface};
 use super::render::is_visible;
 use super::schema::{Attribute, Kind, Type, camel};
 
@@ -108,6 +108,9 @@ fn type_of(attribute: &Attribute, readings: &Readings) -> Value {
         Kind::Id(_) | Kind::Integer(_) => named("SCALAR", "Int"),
         Kind::Text(_) | Kind::Time(_) => named("SCALAR", "String"),
         Kind::Flag(_) | Kind::License(_) => named("SCALAR", "Boolean"),
+        Kind::One(Type::Country, _) if readings.country.graphql != CountryForm::Object => {
+            named("SCALAR", "String")
+        }
         Kind::One(target, _) => named("OBJECT", target.graphql_name()),
         Kind::Many(target, _) => list_of(&named("OBJECT", target.graphql_name())),
     }

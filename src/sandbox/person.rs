@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use super::seed::{DEPARTMENTS, FIRST_NAMES, LAST_NAMES, chance, choose, mix};
 use super::tenant::{Class, Tenant, as_index, to_u32};
 
@@ -18,6 +20,9 @@ mod stream {
     pub(super) const DEPARTMENT: u64 = 205;
     pub(super) const CREATED: u64 = 206;
     pub(super) const UPDATED: u64 = 207;
+    pub(super) const PLACE: u64 = 208;
+    pub(super) const LONG_STREET: u64 = 209;
+    pub(super) const NO_COUNTRY: u64 = 210;
 }
 
 /// 2015-01-01T00:00:00Z.
@@ -40,6 +45,7 @@ pub(super) struct Profile {
     pub(super) locale: Cow<'static, str>,
     pub(super) currency: Option<u64>,
     pub(super) phone_work: Option<u64>,
+    pub(super) address: Option<u64>,
     pub(super) custom: CustomFields,
     /// Seconds since 1970.
     pub(super) created: i64,
@@ -55,17 +61,105 @@ pub(super) struct CustomFields {
     pub(super) site: Option<u64>,
 }
 
-/// A phone number that was written.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Phone {
-    pub(super) country_code: Option<String>,
-    pub(super) area_code: Option<String>,
-    pub(super) number: Option<String>,
-    pub(super) extension: Option<String>,
+/// A phone number in parts. `Debug` leaves them out.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Phone {
+    /// Digits of the country.
+    pub country_code: Option<String>,
+    /// Digits of the area.
+    pub area_code: Option<String>,
+    /// The number within the area.
+    pub number: Option<String>,
+    /// The extension.
+    pub extension: Option<String>,
 }
 
-/// Handles of phones from here on lead to those that were written; those below are made of the number.
-const WRITTEN_PHONES: u64 = 1 << 40;
+/// A postal address. `Debug` leaves its parts out.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Address {
+    /// First line.
+    pub street1: Option<String>,
+    /// Second line.
+    pub street2: Option<String>,
+    /// Third line.
+    pub street3: Option<String>,
+    /// Fourth line.
+    pub street4: Option<String>,
+    /// City.
+    pub city: Option<String>,
+    /// State or province, as somebody wrote it.
+    pub state: Option<String>,
+    /// ISO 3166-2, such as `US-NV`.
+    pub state_iso_code: Option<String>,
+    /// Postal code; leading zeros count.
+    pub postal_code: Option<String>,
+    /// Country.
+    pub country: Option<Country>,
+}
+
+/// A country of an address.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Country {
+    /// ISO 3166-1, two letters.
+    pub code: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+}
+
+macro_rules! secretive {
+    ($($name:ident),*) => {
+        $(impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(stringify!($name))
+            }
+        })*
+    };
+}
+secretive!(Phone, Address, Country);
+
+/// Codes and names of the countries the tenant knows.
+pub(super) const COUNTRIES: [(&str, &str); 6] = [
+    ("CH", "Switzerland"),
+    ("US", "United States"),
+    ("CA", "Canada"),
+    ("DE", "Germany"),
+    ("GB", "United Kingdom"),
+    ("JP", "Japan"),
+];
+
+/// Where people live.
+struct Place {
+    city: &'static str,
+    /// The state and its code.
+    state: Option<(&'static str, &'static str)>,
+    /// Place in [`COUNTRIES`].
+    country: usize,
+}
+
+const fn place(city: &'static str, state: Option<(&'static str, &'static str)>, country: usize) -> Place {
+    Place { city, state, country }
+}
+
+const PLACES: [Place; 8] = [
+    place("Zürich", Some(("Zürich", "CH-ZH")), 0),
+    place("Reno", Some(("Nevada", "US-NV")), 1),
+    place("New York", Some(("NY", "US-NY")), 1),
+    place("Toronto", Some(("Ontario", "CA-ON")), 2),
+    place("München", Some(("Bayern", "DE-BY")), 3),
+    place("Leeds", None, 4),
+    place("東京", None, 5),
+    // A state that nobody knows.
+    place("Springfield", Some(("Westmoria", "US-WM")), 1),
+];
+
+/// Longer than Risk Assess takes.
+const LONG_STREET: &str = "Avenue of the Unknown Benefactors of the Old Observatory, Second Courtyard";
+
+/// Handles of phones and addresses from here on lead to those that were written; those below are made of the number.
+const WRITTEN: u64 = 1 << 40;
 
 impl Tenant {
     /// What is stored of a user, if anything was ever written.
@@ -89,6 +183,7 @@ impl Tenant {
             locale: self.locale(user),
             currency: self.currency(user),
             phone_work: self.phone_work(user),
+            address: self.address_of(user),
             custom: self.custom_fields(user),
             created: self.created(user),
             updated: self.updated(user),
@@ -131,21 +226,70 @@ impl Tenant {
 
     /// The phone of a handle.
     pub(super) fn phone(&self, handle: u64) -> Phone {
-        match handle.checked_sub(WRITTEN_PHONES) {
-            Some(written) => self.phones[as_index(written)].clone(),
-            None => Phone {
-                country_code: Some("41".to_owned()),
-                area_code: Some(format!("{:02}", handle % 100)),
-                number: Some(format!("555{handle:04}")),
-                extension: None,
-            },
+        if let Some(written) = handle.checked_sub(WRITTEN) {
+            return self.phones[as_index(written)].clone();
         }
+        let american = handle % 7 == 3;
+        Phone {
+            country_code: Some(if american { "1" } else { "41" }.to_owned()),
+            area_code: Some(if american {
+                "555".to_owned()
+            } else {
+                format!("{:02}", handle % 100)
+            }),
+            number: Some(format!("555{:04}", handle % 10_000)),
+            extension: handle
+                .is_multiple_of(9)
+                .then(|| format!("{}", handle % 100_000 + 7)),
+        }
+    }
+
+    /// Handle of a user's default address: one in four has none.
+    pub(super) fn address_of(&self, user: u64) -> Option<u64> {
+        match self.profile(user) {
+            Some(profile) => profile.address,
+            None => (user % 4 != 1).then_some(user),
+        }
+    }
+
+    /// The address of a handle. Most are plain; some have a very long line, or a country that nobody entered.
+    pub(super) fn address(&self, handle: u64) -> Address {
+        if let Some(written) = handle.checked_sub(WRITTEN) {
+            return self.addresses[as_index(written)].clone();
+        }
+        let Place { city, state, country } = *choose(&PLACES, self.seed, stream::PLACE, handle);
+        let (code, name) = COUNTRIES[country];
+        let text = |text: &str| Some(text.to_owned());
+        let long = chance(self.seed, stream::LONG_STREET, handle, 30);
+        Address {
+            street1: Some(format!(
+                "{handle} {}",
+                if long { LONG_STREET } else { "Long Street" }
+            )),
+            street2: None,
+            street3: (handle % 8 == 6).then(|| "Rear building".to_owned()),
+            street4: None,
+            city: text(city),
+            state: state.and_then(|(name, _)| text(name)),
+            state_iso_code: state.and_then(|(_, code)| text(code)),
+            postal_code: Some(format!("{:05}", handle % 100_000)),
+            country: (!chance(self.seed, stream::NO_COUNTRY, handle, 30)).then(|| Country {
+                code: text(code),
+                name: text(name),
+            }),
+        }
+    }
+
+    /// Keeps a written address and gives its handle.
+    pub(super) fn keep_address(&mut self, address: Address) -> u64 {
+        self.addresses.push(address);
+        WRITTEN + self.addresses.len() as u64 - 1
     }
 
     /// Keeps a written phone and gives its handle.
     pub(super) fn keep_phone(&mut self, phone: Phone) -> u64 {
         self.phones.push(phone);
-        WRITTEN_PHONES + self.phones.len() as u64 - 1
+        WRITTEN + self.phones.len() as u64 - 1
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Pure: text in, [`Query`] out, and the test of one row. Conditions combine by AND only.
 
-use super::schema::{Attribute, Handle, Kind, Leaf, Type};
+use super::readings::{Readings, Surface};
+use super::schema::{Attribute, Handle, Kind, Leaf, Type, same_name};
 use super::tenant::Tenant;
 
 /// Direction of an order.
@@ -117,6 +118,21 @@ impl Query {
             }
         }
         Ok(())
+    }
+
+    /// Passes over, or refuses, conditions on elements where this tenant does so.
+    pub(super) fn heed(mut self, readings: &Readings, surface: Surface) -> Result<Self, QueryError> {
+        let among = |names: &[String], test: &Test| {
+            let name = test.path.first().map(|attribute| attribute.name);
+            name.filter(|name| names.iter().any(|known| same_name(known, name)))
+        };
+        let refused = readings.refused_filters.on(surface);
+        if let Some(name) = self.tests.iter().find_map(|test| among(refused, test)) {
+            return Err(QueryError::UnknownAttribute(name.to_owned()));
+        }
+        let ignored = readings.ignored_filters.on(surface);
+        self.tests.retain(|test| among(ignored, test).is_none());
+        Ok(self)
     }
 
     /// Whether the row satisfies every condition but the id bounds.

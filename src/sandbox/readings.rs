@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::PAGE_CAP;
+use super::risk_assess;
 
 /// One value for each of the two ways to read a tenant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,6 +178,32 @@ pub enum GraphqlAccess {
     Forbidden,
     /// 200 with `errors` to everything.
     Errors,
+}
+
+/// How the country of an address is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CountryForm {
+    /// `{"code": "US", "name": "United States"}`
+    #[default]
+    Object,
+    /// `"US"`
+    Code,
+    /// `"United States"`
+    Name,
+}
+
+/// What becomes of license flags in a POST of a user.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NewcomerLicenses {
+    /// They are set.
+    #[default]
+    Given,
+    /// They are passed over in silence.
+    Ignored,
+    /// 400.
+    Rejected,
 }
 
 /// Whether `__type` and `__schema` answer.
@@ -401,6 +428,16 @@ pub struct Readings {
     pub updated_at: UpdatedAt,
     /// A custom field without which no user can be created.
     pub required_custom_field: Option<String>,
+    /// The Risk Assess tenant beside it.
+    pub risk_assess: risk_assess::Readings,
+    /// The country of an address.
+    pub country: PerSurface<CountryForm>,
+    /// Elements (dashed REST names) on which conditions are passed over in silence.
+    pub ignored_filters: PerSurface<Vec<String>>,
+    /// Elements on which conditions are refused.
+    pub refused_filters: PerSurface<Vec<String>>,
+    /// License flags in a POST of a user.
+    pub newcomer_licenses: NewcomerLicenses,
 }
 
 impl Default for Readings {
@@ -446,6 +483,11 @@ impl Default for Readings {
             active_write: Heed::default(),
             updated_at: UpdatedAt::default(),
             required_custom_field: None,
+            risk_assess: risk_assess::Readings::default(),
+            country: PerSurface::default(),
+            ignored_filters: PerSurface::default(),
+            refused_filters: PerSurface::default(),
+            newcomer_licenses: NewcomerLicenses::default(),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::Value;
 
-use super::readings::{EmptyList, IdForm, KeyForm, Presence, Readings, Surface};
-use super::schema::{Attribute, Handle, Kind, Leaf, Shown, Type, same_name};
+use super::readings::{CountryForm, EmptyList, IdForm, KeyForm, Presence, Readings, Surface};
+use super::schema::{Attribute, Handle, Kind, Leaf, Shown, Type, country_text, same_name};
 use super::tenant::{TWO_SPELLINGS, Tenant};
 
 /// What is written of an object.
@@ -39,6 +39,7 @@ pub(super) struct Style {
     empty_list: EmptyList,
     cut: Option<usize>,
     ids: IdForm,
+    country: CountryForm,
 }
 
 /// Whether the answer is a page of rows or one object.
@@ -62,6 +63,7 @@ impl Style {
             empty_list,
             cut: *cut.on(surface),
             ids: *readings.ids.on(surface),
+            country: *readings.country.on(surface),
         }
     }
 }
@@ -247,6 +249,10 @@ impl Object<'_> {
     ) -> Result<(), M::Error> {
         let &Self { tenant, style, .. } = self;
         match attribute.kind {
+            Kind::One(Type::Country, read) if style.country != CountryForm::Object => {
+                let text = read(tenant, self.row).and_then(|row| country_text(tenant, row, style.country));
+                map.serialize_entry(key, &text)
+            }
             Kind::One(_, read) => {
                 let object = read(tenant, self.row).map(|row| Object {
                     tenant,

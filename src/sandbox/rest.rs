@@ -209,7 +209,8 @@ impl Admitted {
             format,
             readings,
         } = self;
-        let query = match Query::parse(collection.ty, query) {
+        let query = Query::parse(collection.ty, query).and_then(|query| query.heed(readings, Surface::Rest));
+        let query = match query {
             Ok(query) => query,
             Err(error) => {
                 return format.error(StatusCode::BAD_REQUEST, collection.singular, &error.to_string());

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use super::person::{COUNTRIES, Country};
+use super::readings::CountryForm;
 use super::seed::DEPARTMENTS;
 use super::tenant::{Class, GroupKind, LICENSES, Tenant, as_index, membership_id};
 
@@ -279,7 +281,7 @@ static USER: LazyLock<Vec<Attribute>> = LazyLock::new(|| {
         attribute("business-function", Text(|_, _| Leaf::Null), WhenWhole),
         attribute("default-locale", Text(|t, u| text(t.locale(u))), WhenWhole),
         attribute("default-currency", One(Type::Currency, Tenant::currency), WhenWhole),
-        attribute("default-address", One(Type::Address, |_, u| (u % 4 != 1).then_some(u)), WhenWhole),
+        attribute("default-address", One(Type::Address, Tenant::address_of), WhenWhole),
         attribute("phone-work", One(Type::Phone, Tenant::phone_work), WhenWhole),
         attribute("phone-mobile", One(Type::Phone, |_, u| (u % 5 == 0).then_some(u + 1)), WhenWhole),
         attribute("department", One(Type::Department, Tenant::department), WhenWhole),
@@ -427,23 +429,49 @@ static ACCOUNT_GROUP: [Attribute; 2] = [
 
 /// Underscored key on purpose: Coupa prints addresses that way.
 #[rustfmt::skip] // one attribute a line
-static ADDRESS: [Attribute; 8] = [
+static ADDRESS: [Attribute; 12] = [
     attribute("id", Kind::Id(|_, a| a + 9_000), Shown::Always),
     attribute("name", Kind::Text(|_, _| text("Head office")), Shown::Always),
-    attribute("street1", Kind::Text(|_, a| text(format!("{a} Long Street"))), Shown::Always),
-    attribute("street2", Kind::Text(|_, _| Leaf::Null), Shown::Always),
-    attribute("city", Kind::Text(|_, _| text("Zürich")), Shown::Always),
-    attribute("postal_code", Kind::Text(|_, a| text(format!("{:05}", a % 100_000))), Shown::Always),
+    attribute("street1", Kind::Text(|t, a| optional(t.address(a).street1)), Shown::Always),
+    attribute("street2", Kind::Text(|t, a| optional(t.address(a).street2)), Shown::Always),
+    attribute("street3", Kind::Text(|t, a| optional(t.address(a).street3)), Shown::Always),
+    attribute("street4", Kind::Text(|t, a| optional(t.address(a).street4)), Shown::Always),
+    attribute("city", Kind::Text(|t, a| optional(t.address(a).city)), Shown::Always),
+    attribute("state", Kind::Text(|t, a| optional(t.address(a).state)), Shown::Always),
+    attribute("state_iso_code", Kind::Text(|t, a| optional(t.address(a).state_iso_code)), Shown::Always),
+    attribute("postal_code", Kind::Text(|t, a| optional(t.address(a).postal_code)), Shown::Always),
     attribute("active", Kind::Flag(|_, _| true), Shown::Always),
-    attribute("country", Kind::One(Type::Country, |_, a| Some(a % 2)), Shown::Always),
+    attribute("country", Kind::One(Type::Country, |t, a| t.address(a).country.map(|_| a)), Shown::Always),
 ];
 
+/// The handle is that of the address.
 #[rustfmt::skip] // one attribute a line
 static COUNTRY: [Attribute; 3] = [
-    attribute("id", Kind::Id(|_, c| c + 200), Shown::Always),
-    attribute("code", Kind::Text(|_, c| text(["CH", "US"][as_index(c)])), Shown::Always),
-    attribute("name", Kind::Text(|_, c| text(["Switzerland", "United States"][as_index(c)])), Shown::Always),
+    attribute("id", Kind::Id(country_id), Shown::Always),
+    attribute("code", Kind::Text(|t, a| optional(country(t, a).code)), Shown::Always),
+    attribute("name", Kind::Text(|t, a| optional(country(t, a).name)), Shown::Always),
 ];
+
+fn country(tenant: &Tenant, address: Handle) -> Country {
+    tenant.address(address).country.unwrap_or_default()
+}
+
+/// Countries nobody knows share the last one.
+fn country_id(tenant: &Tenant, address: Handle) -> u64 {
+    let code = country(tenant, address).code;
+    let mut known = COUNTRIES.iter();
+    let place = known.position(|(known, _)| Some(*known) == code.as_deref());
+    place.unwrap_or(COUNTRIES.len()) as u64 + 200
+}
+
+/// An address's country where it is written as a plain text.
+pub(super) fn country_text(tenant: &Tenant, address: Handle, form: CountryForm) -> Option<String> {
+    let country = country(tenant, address);
+    match form {
+        CountryForm::Code | CountryForm::Object => country.code,
+        CountryForm::Name => country.name,
+    }
+}
 
 #[rustfmt::skip] // one attribute a line
 static CURRENCY: [Attribute; 3] = [

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::change::Version;
 use super::gaps::GapBook;
-use super::person::{Phone, Profile};
+use super::person::{Address, Phone, Profile};
+use super::risk_assess::RiskAssess;
 use super::seed::chance;
 
 /// Streams of the dice, apart from those of `growth` and `person`.
@@ -153,6 +154,8 @@ pub(super) struct Tenant {
     pub(super) profiles: HashMap<u32, Profile>,
     /// Phones that were written.
     pub(super) phones: Vec<Phone>,
+    /// Addresses that were written.
+    pub(super) addresses: Vec<Address>,
     /// When the memberships were made that were not grown, in seconds since 1970.
     pub(super) joined: Vec<i64>,
     /// Per user: the states that reads do not show yet, oldest first. The last is the true one.
@@ -160,6 +163,8 @@ pub(super) struct Tenant {
     /// Created users whom reads do not show yet.
     pub(super) unborn: BTreeSet<u32>,
     pub(super) gaps: GapBook,
+    /// The tenant beside this one that follows its users.
+    pub(super) risk_assess: RiskAssess,
 }
 
 impl Tenant {

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::person::{Address, Phone};
 use super::seed::DEPARTMENTS;
 use super::tenant::{Class, GroupKind, LICENSES, Tenant, as_index};
 
@@ -67,6 +68,12 @@ pub struct TruthUser {
     pub sso_identifier: Option<String>,
     /// `saml`, `ldap` or `coupa_credentials`.
     pub authentication_method: String,
+    /// Middle name.
+    pub middle_name: Option<String>,
+    /// Work phone.
+    pub phone_work: Option<Phone>,
+    /// Default address.
+    pub default_address: Option<Address>,
     /// Creation, seconds since 1970.
     pub created_at: i64,
     /// Ids of roles, ascending.
@@ -213,6 +220,9 @@ fn user_of(tenant: &Tenant, user: u64) -> TruthUser {
         manager_id: profile.manager.map(|m| tenant.user(m).id),
         sso_identifier: profile.sso_identifier,
         authentication_method: profile.authentication_method.into_owned(),
+        middle_name: profile.middle_name,
+        phone_work: profile.phone_work.map(|phone| tenant.phone(phone)),
+        default_address: profile.address.map(|address| tenant.address(address)),
         created_at: profile.created,
         roles: row.roles.iter().map(|&r| tenant.roles[r as usize].id).collect(),
         groups: tenant

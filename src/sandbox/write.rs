@@ -383,6 +383,7 @@ fn newcomer(now: Moment) -> Draft {
             locale: "en".into(),
             currency: Some(0),
             phone_work: None,
+            address: None,
             custom: CustomFields {
                 badge_colour: None,
                 reviewer: false,

@@ -16,6 +16,8 @@ mod conformance;
 mod coupa;
 mod grpc;
 mod program;
+mod risk_assess_profile;
+mod risk_assess_report;
 mod risk_assess_import;
 mod state;
 mod support;

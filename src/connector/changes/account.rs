@@ -1,21 +1,31 @@
 //! The life of an account: made, or found; deactivated where the platform says delete, since Coupa deletes nobody.
 //!
 //! Invariant: an account is made without a secret of ours. What cannot be honoured (a password, a key that nobody here
-//! encrypts for) is refused before anything is sent.
+//! encrypts for) is refused before anything is sent. Success means that the account has every license that was asked for; who existed
+//! before is given none.
+
+use std::collections::BTreeSet;
 
 use super::super::kind::Kind;
 use super::super::{Connector, in_time, missing, user};
-use super::draft::{Blank, draft, switch};
+use super::draft::{Blank, draft, licenses, switch};
 use super::elements::Element;
 use super::{unsupported, user_id};
+use crate::model::access::Item;
 use crate::model::change::{AccountDraft, Activity, AuthenticationMethod, Change, Effect, OnInactive, Order};
 use crate::model::fault::{Fault, FaultKind};
+use crate::model::id::{LicenseName, UserId};
+use crate::model::profile::RISK_ASSESS_LICENSE;
+use crate::model::tenant::{ReadTenant, User};
 use crate::proto::connector as c1;
 use crate::proto::connector::connector_account_creation_schema as schema;
 use crate::proto::connector::create_account_response as answer;
 use crate::proto::connector::credential_options::Options;
 use crate::proto::pack;
 use crate::snapshot::Account;
+
+/// Key of the licenses a new account is to have.
+const LICENSES: &str = "licenses";
 
 /// Key of the switch that lets an inactive account come back.
 const REACTIVATE: &str = "reactivate";
@@ -34,7 +44,19 @@ pub(in super::super) fn account_schema() -> c1::ConnectorAccountCreationSchema {
         ..schema::Field::default()
     };
     let elements = Element::ALL.map(|element| (element.name(), element.of_form()));
-    let fields = elements.into_iter().chain([(REACTIVATE, reactivate)]);
+    let licenses = schema::Field {
+        display_name: "Licenses".to_owned(),
+        description:
+            "Dashed names of the licenses that a new account is to have; an account that exists is given none"
+                .to_owned(),
+        placeholder: RISK_ASSESS_LICENSE.to_owned(),
+        field: Some(schema::field::Field::StringListField(
+            schema::StringListField::default(),
+        )),
+        ..schema::Field::default()
+    };
+    let others = [(LICENSES, licenses), (REACTIVATE, reactivate)];
+    let fields = elements.into_iter().chain(others);
     let numbered = fields.zip(1..).map(|((name, field), order)| {
         let field = schema::Field { order, ..field };
         (name.to_owned(), field)
@@ -66,15 +88,28 @@ impl Connector {
         let fresh = in_time(self.deadline(), self.snapshots.fresh()).await?;
         let suppliers = in_time(self.deadline(), fresh.supplier_roles()).await?;
         let outcome = self.apply(order, &change).await?;
+        let effect = outcome.effect;
+        let lacks = match effect {
+            Effect::Made | Effect::Reactivated => {
+                self.lacks(&*fresh.reader, outcome.user.id, licenses_of(&change))
+                    .await
+            }
+            Effect::Existed | Effect::AlreadySo => None,
+        };
         let (account, _) = Account::of(outcome.user, suppliers);
         let resource = Some(user::resource(&account));
-        let result = match outcome.effect {
-            Effect::Made | Effect::Reactivated => answer::Result::Success(answer::SuccessResult {
+        let result = match (effect, lacks) {
+            (_, Some(message)) => answer::Result::ActionRequired(answer::ActionRequiredResult {
+                resource,
+                message,
+                is_create_account_result: true,
+            }),
+            (Effect::Made | Effect::Reactivated, None) => answer::Result::Success(answer::SuccessResult {
                 resource,
                 is_create_account_result: true,
                 ..answer::SuccessResult::default()
             }),
-            Effect::Existed | Effect::AlreadySo => {
+            (Effect::Existed | Effect::AlreadySo, None) => {
                 answer::Result::AlreadyExists(answer::AlreadyExistsResult {
                     resource,
                     is_create_account_result: true,
@@ -84,6 +119,36 @@ impl Connector {
         Ok(c1::CreateAccountResponse {
             result: Some(result),
             ..c1::CreateAccountResponse::default()
+        })
+    }
+
+    /// What a person has to do about licenses that the account was to have. Which it has is read here, since positions in a set of
+    /// licenses mean nothing without the catalog they were made for.
+    async fn lacks(
+        &self,
+        reader: &dyn ReadTenant,
+        user: UserId,
+        licenses: &BTreeSet<LicenseName>,
+    ) -> Option<String> {
+        if licenses.is_empty() {
+            return None;
+        }
+        let held = |user: &User, name: &LicenseName| {
+            let item = Item::License(name.clone());
+            user.access.holds(&item, &reader.survey().licenses)
+        };
+        let read = in_time(self.deadline(), reader.user(user)).await;
+        let (missing, what): (Vec<&LicenseName>, _) = if let Ok(Some(user)) = read {
+            let missing = licenses.iter().filter(|name| !held(&user, name));
+            (missing.collect(), "Coupa does not show these licenses as given")
+        } else {
+            let all = licenses.iter().collect();
+            (all, "it could not be read whether these licenses are given")
+        };
+        let names: Vec<&str> = missing.into_iter().map(LicenseName::as_str).collect();
+        (!names.is_empty()).then(|| {
+            let names = names.join(", ");
+            format!("the account is there, but {what}: {names}; grant them to it")
         })
     }
 
@@ -132,6 +197,15 @@ impl Connector {
     }
 }
 
+/// The licenses that a new account is to have.
+fn licenses_of(change: &Change) -> &BTreeSet<LicenseName> {
+    static NONE: BTreeSet<LicenseName> = BTreeSet::new();
+    match change {
+        Change::Create { draft, .. } => &draft.licenses,
+        _ => &NONE,
+    }
+}
+
 /// Reads the request for an account.
 fn creation(request: &c1::CreateAccountRequest) -> Result<Change, Fault> {
     // Without a type the account manager of users is meant.
@@ -146,7 +220,8 @@ fn creation(request: &c1::CreateAccountRequest) -> Result<Change, Fault> {
         .ok_or_else(|| missing("account info"))?;
     let profile = info.profile.clone().unwrap_or_default();
     let reactivate = switch(REACTIVATE, profile.fields.get(REACTIVATE))?.unwrap_or_default();
-    let mut account = draft(&profile, &[REACTIVATE], Blank::Unsaid)?;
+    let mut account = draft(&profile, &[LICENSES, REACTIVATE], Blank::Unsaid)?;
+    account.licenses = licenses(LICENSES, profile.fields.get(LICENSES))?;
     complete(&mut account, info)?;
     sign_in.settle(&mut account)?;
     Ok(Change::Create {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a value that is not understood is refused, never dropped, and refused by its name, never with its content.
 
+use std::collections::BTreeSet;
+
 use prost_types::value::Kind as ValueKind;
 use prost_types::{Struct, Value};
 
@@ -9,6 +11,8 @@ use super::elements::Element;
 use super::user_id;
 use crate::model::change::{AccountDraft, AuthenticationMethod, CustomValue};
 use crate::model::fault::Fault;
+use crate::model::id::LicenseName;
+use crate::model::profile::RISK_ASSESS_LICENSE;
 
 /// Unknown names told in one message.
 const NAMES_TOLD: usize = 5;
@@ -116,6 +120,29 @@ pub(super) fn switch(name: &str, value: Option<&Value>) -> Result<Option<bool>, 
         Some(ValueKind::BoolValue(switch)) => Ok(Some(*switch)),
         Some(_) => Err(Fault::invalid(format!("{name} is neither true nor false"))),
     }
+}
+
+/// Names of licenses, each once; none for null. What is blank was not filled in.
+pub(super) fn licenses(name: &str, value: Option<&Value>) -> Result<BTreeSet<LicenseName>, Fault> {
+    let list = match value.and_then(|value| value.kind.as_ref()) {
+        None | Some(ValueKind::NullValue(_)) => return Ok(BTreeSet::new()),
+        Some(ValueKind::ListValue(list)) => &list.values,
+        Some(_) => return Err(Fault::invalid(format!("{name} is not a list"))),
+    };
+    let mut names = BTreeSet::new();
+    for value in list {
+        let text =
+            text(name, value).map_err(|_| Fault::invalid(format!("{name} holds what is not a text")))?;
+        let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
+            continue;
+        };
+        let license = text.parse().map_err(|_| {
+            Fault::invalid(format!("{name} holds what is no name of a license"))
+                .advise(format!("licenses are named like {RISK_ASSESS_LICENSE}"))
+        })?;
+        names.insert(license);
+    }
+    Ok(names)
 }
 
 fn custom_fields(draft: &mut AccountDraft, value: &Value) -> Result<(), Fault> {
@@ -270,6 +297,41 @@ mod tests {
         let update = |kind| draft(&fields([("department", kind)]), &[], Blank::Refused);
         assert!(update(ValueKind::NullValue(0)).is_ok());
         assert!(update(string(" ")).is_err());
+    }
+
+    #[test]
+    fn licenses_are_names_each_once() {
+        let list = |values: &[ValueKind]| {
+            let values = values.iter().cloned().map(value).collect();
+            value(ValueKind::ListValue(prost_types::ListValue { values }))
+        };
+        let read = |value: &Value| licenses("licenses", Some(value));
+        let (risk, travel) = (string("risk-assess-user"), string(" travel-user"));
+        let names = read(&list(&[
+            travel.clone(),
+            risk,
+            travel,
+            string(" "),
+            ValueKind::NullValue(0),
+        ]))
+        .unwrap();
+        let names: Vec<&str> = names.iter().map(LicenseName::as_str).collect();
+        assert_eq!(names, ["risk-assess-user", "travel-user"]);
+        for none in [None, Some(&value(ValueKind::NullValue(0))), Some(&list(&[]))] {
+            assert!(licenses("licenses", none).unwrap().is_empty());
+        }
+        for wrong in [
+            value(string("risk-assess-user")),
+            list(&[string("Anna Nagy")]),
+            list(&[string("risk_assess_user")]),
+            list(&[ValueKind::BoolValue(true)]),
+        ] {
+            let fault = read(&wrong).unwrap_err();
+            assert!(
+                fault.message().starts_with("licenses") && !fault.message().contains("Anna"),
+                "{fault}"
+            );
+        }
     }
 
     #[test]

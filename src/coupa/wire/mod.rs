@@ -4,6 +4,7 @@
 //! the top; rows have no `Debug`, since they hold personal values.
 
 mod element;
+mod profile;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::trouble::{Object, Trouble};
 
-pub(crate) use element::{ACTIVE, Field, List, Plain};
+pub(crate) use element::{ACTIVE, Field, List, Part, Parts, Plain};
 pub(crate) use scalar::Flag;
 pub(crate) use thing::{FieldDescription, GroupRow, MembershipRow, Numbered, RoleRow, Row, TypeDescription};
 pub(crate) use user::UserRow;

@@ -7,13 +7,14 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::de::{self, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::coupa::licenses::dashed;
 use crate::model::access::{Access, LicenseCatalog, LicenseSet};
 use crate::model::id::{GroupId, RoleId, UserId};
 use crate::model::tenant::{ClassMarks, User};
 
-use super::element::{ACTIVE, Field, List, Plain};
+use super::element::{ACTIVE, Field, List, Plain, Whole};
 use super::scalar::{Flag, Id, Text};
 
 /// What an answer says about a user: only what was asked for and shown.
@@ -23,6 +24,8 @@ pub(crate) struct UserRow {
     plain: [Option<Box<str>>; Plain::COUNT],
     lists: [Option<Vec<u64>>; List::ALL.len()],
     flags: Vec<(Box<str>, Flag)>,
+    /// Objects as they came; the listings that do not need them do not look into them.
+    objects: [Option<Value>; 2],
 }
 
 impl UserRow {
@@ -32,6 +35,7 @@ impl UserRow {
             plain: [const { None }; Plain::COUNT],
             lists: [const { None }; List::ALL.len()],
             flags: Vec::new(),
+            objects: [const { None }; 2],
         }
     }
 
@@ -40,7 +44,7 @@ impl UserRow {
         self.time(Plain::UpdatedAt)
     }
 
-    fn time(&self, plain: Plain) -> Result<Option<Timestamp>, Box<str>> {
+    pub(super) fn time(&self, plain: Plain) -> Result<Option<Timestamp>, Box<str>> {
         let text = self.plain(plain);
         text.map(|text| timestamp(text).ok_or_else(|| plain.name().into()))
             .transpose()
@@ -77,7 +81,13 @@ impl UserRow {
             Field::Plain(plain) => self.plain(*plain).is_some(),
             Field::List(list) => self.list(*list).is_some(),
             Field::Flag(name) => self.flag(name) != Flag::Null,
+            Field::Object(parts) => self.object(parts.whole()).is_some(),
         }
+    }
+
+    /// An object; `None` for `null` or a key that is not there.
+    pub(super) fn object(&self, whole: Whole) -> Option<&Value> {
+        self.objects[whole as usize].as_ref()
     }
 
     /// Takes `fields` from another row of the same user.
@@ -91,6 +101,10 @@ impl UserRow {
                     self.flags.retain(|(known, _)| known != name);
                     self.flags.push((name.clone(), flag));
                 }
+                Field::Object(parts) => {
+                    let at = parts.whole() as usize;
+                    self.objects[at] = other.objects[at].take();
+                }
             }
         }
     }
@@ -99,11 +113,7 @@ impl UserRow {
     /// caller has made sure that it is.
     pub(crate) fn into_user(mut self, catalog: &LicenseCatalog) -> Result<User, Box<str>> {
         let id = UserId::new(self.id).ok_or("id")?;
-        let active = match self.flag(ACTIVE) {
-            Flag::True => true,
-            Flag::False => false,
-            Flag::Null | Flag::Odd => return Err(ACTIVE.into()),
-        };
+        let active = self.active()?;
         let access = self.access(catalog)?;
         let marks = self.marks()?;
         let manager = self.plain(Plain::Manager).map(str::parse).transpose();
@@ -146,6 +156,14 @@ impl UserRow {
         ))
     }
 
+    pub(super) fn active(&self) -> Result<bool, Box<str>> {
+        match self.flag(ACTIVE) {
+            Flag::True => Ok(true),
+            Flag::False => Ok(false),
+            Flag::Null | Flag::Odd => Err(ACTIVE.into()),
+        }
+    }
+
     pub(super) fn marks(&self) -> Result<ClassMarks, Box<str>> {
         let is_first_account = self.id == 1 && self.plain(Plain::Login) == Some("coupasupport");
         Ok(ClassMarks {
@@ -156,7 +174,7 @@ impl UserRow {
         })
     }
 
-    fn held(&self, name: &str) -> Result<bool, Box<str>> {
+    pub(super) fn held(&self, name: &str) -> Result<bool, Box<str>> {
         match self.flag(name) {
             Flag::True => Ok(true),
             Flag::False | Flag::Null => Ok(false),
@@ -209,6 +227,8 @@ impl UserRow {
             let members = map.next_value::<Option<Vec<Member>>>()?;
             self.lists[list as usize] =
                 members.map(|members| members.iter().map(|member| member.id.0).collect());
+        } else if let Some(whole) = Whole::named(key) {
+            self.objects[whole as usize] = map.next_value::<Option<Value>>()?;
         } else if key == ACTIVE || key.ends_with("-user") {
             let flag = map.next_value()?;
             self.flags.push((key.into(), flag));

@@ -62,10 +62,18 @@ pub(super) fn planned(call: &Call) -> PlannedRequest {
         Call::Create(draft) => PlannedRequest {
             method: "POST",
             path: USERS.to_owned(),
-            body: Value::Object(elements(draft)).to_string(),
+            body: Value::Object(newcomer(draft)).to_string(),
             condition: None,
         },
     }
+}
+
+/// The elements of an account to make, and its licenses. A license whose key has a second spelling is sent under the documented one:
+/// both in one body may be refused.
+fn newcomer(draft: &AccountDraft) -> Map<String, Value> {
+    let licenses = draft.licenses.iter();
+    let flags = licenses.map(|name| (name.as_str().to_owned(), Value::Bool(true)));
+    elements(draft).into_iter().chain(flags).collect()
 }
 
 fn put(user: UserId, key: &str, value: Value) -> PlannedRequest {
@@ -226,14 +234,17 @@ mod tests {
                 ("remote".into(), CustomValue::Switch(true)),
             ]
             .into(),
-            licenses: std::collections::BTreeSet::new(),
+            licenses: ["treasury-user", "risk-assess-user"]
+                .map(|name| name.parse().unwrap())
+                .into(),
         };
         assert_eq!(
             line(&Call::Create(Box::new(draft))),
             "POST /api/users {\"login\":\"ann\",\"email\":\"ann@example.com\",\"firstname\":\"Ann\",\
              \"lastname\":\"O\\\"Hara\",\"employee-number\":\"0017\",\"authentication-method\":\"saml\",\
              \"sso-identifier\":\"a1\",\"manager\":{\"id\":3},\"department\":{\"name\":\"Süd\"},\"default-locale\":\"en\",\
-             \"default-currency\":{\"code\":\"EUR\"},\"custom-fields\":{\"cost-center\":\"7\",\"remote\":true}}"
+             \"default-currency\":{\"code\":\"EUR\"},\"custom-fields\":{\"cost-center\":\"7\",\"remote\":true},\
+             \"risk-assess-user\":true,\"treasury-user\":true}"
         );
         let draft = AccountDraft {
             last_name: Some("Lee".into()),

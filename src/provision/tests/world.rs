@@ -33,6 +33,14 @@ pub(crate) enum Membership {
     Ignored,
 }
 
+/// What becomes of licenses in the request for an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Newcomers {
+    Licensed,
+    Ignored,
+    Rejected,
+}
+
 /// How the tenant reads what is uncertain.
 #[derive(Debug, Clone)]
 #[expect(
@@ -54,6 +62,7 @@ pub(crate) struct Readings {
     pub(crate) activity_sticks: bool,
     /// Licenses are understood under the underscored key only.
     pub(crate) underscored: bool,
+    pub(crate) newcomers: Newcomers,
 }
 
 impl Default for Readings {
@@ -69,6 +78,7 @@ impl Default for Readings {
             licenses_stick: false,
             activity_sticks: false,
             underscored: false,
+            newcomers: Newcomers::Licensed,
         }
     }
 }
@@ -393,9 +403,18 @@ impl World {
         {
             return Err(invalid());
         }
+        if self.readings.newcomers == Newcomers::Rejected && !draft.licenses.is_empty() {
+            return Err(invalid());
+        }
         let id = self.accounts.keys().max().unwrap() + 1;
         let mut user = person(id, &[], &[]);
         set_elements(&mut user, draft);
+        if self.readings.newcomers == Newcomers::Licensed {
+            for name in &draft.licenses {
+                let at = catalog().position(name).unwrap();
+                user.access.licenses.insert(at);
+            }
+        }
         let (old, version) = (None, 1);
         self.accounts.insert(id, Account { user, old, version });
         Ok(Accepted {

@@ -11,7 +11,8 @@ use jiff::civil::Date;
 use crate::model::downstream::{Expectation, Link, Record, Standing};
 use crate::model::profile::{Phone, Profile};
 
-use super::super::columns::{Column, plain};
+use super::super::columns::Column;
+use super::super::compare::yes;
 use super::super::config::RiskAssessConfig;
 use super::super::matching::{Conflict, ConflictKind, Found, Keys, Roster};
 use super::super::theirs::TheirAccount;
@@ -228,11 +229,7 @@ fn same_phone(ours: Option<&Phone>, theirs: Option<&str>) -> bool {
 
 /// Whether the row does not say that its account is inactive.
 fn is_active(account: &TheirAccount) -> bool {
-    let status = account.get(Column::Status).map(plain);
-    !matches!(
-        status.as_deref(),
-        Some("no" | "n" | "false" | "0" | "inactive" | "disabled" | "deactivated")
-    )
+    account.get(Column::Status).and_then(yes) != Some(false)
 }
 
 /// The record after a grid of that day was compared with the profile that the record was read from; and what is not as it should be.

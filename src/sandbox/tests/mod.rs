@@ -15,8 +15,12 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod mail;
 mod mishaps;
+mod people;
 mod readings;
+mod risk_assess_import;
+mod risk_assess_sync;
 mod strikes;
 mod surfaces;
 mod write_readings;

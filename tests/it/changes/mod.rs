@@ -11,4 +11,5 @@ mod damage;
 mod edits;
 mod house;
 mod matrix;
+mod newcomers;
 mod readings;

@@ -212,3 +212,49 @@ async fn deleting_deactivates_by_either_call() {
         assert!(is::<c1::ResourceDoesNotExist>(&annotations[0]));
     }
 }
+
+fn licenses(names: &[&str]) -> Value {
+    let values = names.iter().map(|name| text(name)).collect();
+    ValueKind::ListValue(prost_types::ListValue { values }).into()
+}
+
+#[tokio::test]
+async fn success_means_that_the_licenses_are_held() {
+    let wanted = licenses(&["analytics-user", "risk-assess-user", "analytics-user"]);
+    let request = account([("licenses", wanted)]);
+    let (draft, _) = made(&request).await.unwrap();
+    assert_eq!(draft.licenses.len(), 2);
+
+    let (connector, writes) = setup();
+    let answer = connector.create_account(&order(), &request).await.unwrap();
+    assert!(matches!(answer.result, Some(Answer::Success(_))));
+    for effect in [Effect::Made, Effect::Reactivated] {
+        writes.ends(effect);
+        writes.withholds("analytics-user");
+        let answer = connector.create_account(&order(), &request).await.unwrap();
+        let Some(Answer::ActionRequired(required)) = answer.result else {
+            panic!("told as a success");
+        };
+        assert!(required.resource.is_some() && required.is_create_account_result);
+        assert!(
+            required.message.contains("analytics-user") && !required.message.contains("risk-assess-user"),
+            "{}",
+            required.message
+        );
+    }
+    writes.ends(Effect::Existed);
+    let answer = connector.create_account(&order(), &request).await.unwrap();
+    assert!(matches!(answer.result, Some(Answer::AlreadyExists(_))));
+
+    let refused = account([("licenses", licenses(&["Travel"]))]);
+    let fault = made(&refused).await.unwrap_err();
+    assert_eq!(*fault.kind(), FaultKind::Invalid);
+}
+
+#[test]
+fn the_form_offers_licenses() {
+    use crate::proto::connector::connector_account_creation_schema::field::Field;
+    let fields = crate::connector::changes::account_schema().field_map;
+    let field = &fields["licenses"];
+    assert!(matches!(field.field, Some(Field::StringListField(_))) && !field.required);
+}

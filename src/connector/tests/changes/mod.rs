@@ -4,6 +4,7 @@
 mod access;
 mod accounts;
 mod actions;
+mod downstream;
 
 use std::sync::Mutex;
 
@@ -13,15 +14,16 @@ use prost_types::{Struct, Value};
 use tokio::sync::watch;
 
 use super::*;
-use crate::model::access::Access;
+use crate::model::access::{Access, LicenseSet};
 use crate::model::change::{
     AccountDraft, Activity, AuthenticationMethod, Change, Effect, OnInactive, Order, Outcome, Plan,
     RequestId, Via,
 };
+use crate::model::downstream::Followed;
 use crate::model::id::UserId;
 use crate::model::journal::{EntryId, Held};
 use crate::model::tenant::{Finding, User};
-use crate::snapshot::fake::{group_item, role_item, user_id};
+use crate::snapshot::fake::{catalog, group_item, role_item, user_id};
 
 /// Makes every change at once, or fails as told.
 struct Writes {
@@ -29,8 +31,11 @@ struct Writes {
     asked: Mutex<Vec<(Order, Change)>>,
     effect: Mutex<Effect>,
     fault: Mutex<Option<Fault>>,
+    /// No new account is given this license.
+    withheld: Mutex<Option<&'static str>>,
     /// Changes wait while it is set.
     hold: watch::Sender<bool>,
+    downstream: Mutex<Option<Box<Followed>>>,
 }
 
 impl Writes {
@@ -40,12 +45,18 @@ impl Writes {
             asked: Mutex::default(),
             effect: Mutex::new(Effect::Made),
             fault: Mutex::default(),
+            withheld: Mutex::default(),
             hold: watch::Sender::new(false),
+            downstream: Mutex::default(),
         })
     }
 
     fn ends(&self, effect: Effect) {
         *self.effect.lock().unwrap() = effect;
+    }
+
+    fn withholds(&self, license: &'static str) {
+        *self.withheld.lock().unwrap() = Some(license);
     }
 
     fn fails(&self, kind: FaultKind) {
@@ -94,7 +105,17 @@ impl WriteTenant for Writes {
                 user.access = Access::new(rest, groups, access.licenses);
             }
             Change::SetActive { to, .. } => user.active = to.is_active(),
-            Change::Create { draft, .. } => user.login = draft.login.clone().unwrap(),
+            Change::Create { draft, .. } => {
+                user.login = draft.login.clone().unwrap();
+                let withheld = *self.withheld.lock().unwrap();
+                let given = draft
+                    .licenses
+                    .iter()
+                    .filter(|name| Some(name.as_str()) != withheld);
+                let mut licenses = LicenseSet::EMPTY;
+                given.for_each(|name| licenses.insert(catalog().position(name).unwrap()));
+                user.access = Access::new(roles, groups, licenses);
+            }
             Change::Grant { .. } | Change::Revoke { .. } | Change::Update { .. } => {}
         }
         world.users.insert(id.get(), user.clone());
@@ -108,7 +129,7 @@ impl WriteTenant for Writes {
             findings: vec![Finding {
                 text: "role 9 appeared meanwhile".to_owned(),
             }],
-            downstream: None,
+            downstream: self.downstream.lock().unwrap().clone(),
         })
     }
 
