@@ -94,7 +94,6 @@ pub fn sort(template: Template, known: &Known<'_>) -> Sorted {
         let mut reasons = faults(&row.account);
         reasons.extend(twins.told(&row.account));
         match verdict {
-            None => {}
             Some(Verdict::Problem(reason)) => reasons.push(reason),
             Some(Verdict::Known(account)) => {
                 reasons.extend(claims.told(&account, row.line()));
@@ -107,7 +106,7 @@ pub fn sort(template: Template, known: &Known<'_>) -> Sorted {
                 sorted.new.push(fresh(row, upkeep));
                 continue;
             }
-            Some(Verdict::New(_)) => {}
+            Some(Verdict::New(_)) | None => {}
         }
         sorted.problem.push(Refused { row, reasons });
     }
@@ -216,13 +215,16 @@ fn address_fault(text: &str) -> Option<&'static str> {
 }
 
 /// Rows of the file that are the same user by id, login or address.
-struct Twins([(Column, HashMap<Box<str>, Vec<u64>>); 3]);
+struct Twins([(Column, Lines); 3]);
+
+/// Lines by what stands in them.
+type Lines = HashMap<Box<str>, Vec<u64>>;
 
 impl Twins {
     fn of(rows: &[Row]) -> Self {
         Self(
             [Column::CoupaUserId, Column::CoupaUsername, Column::Email].map(|column| {
-                let mut lines: HashMap<Box<str>, Vec<u64>> = HashMap::new();
+                let mut lines = Lines::new();
                 for row in rows {
                     if let Some(text) = row.account.get(column) {
                         lines.entry(lower(text)).or_default().push(row.line());

@@ -543,10 +543,11 @@ proptest! {
                 let theirs = placed.account.as_ref().unwrap().theirs.as_ref().unwrap();
                 for (name, text) in cells {
                     let column = Column::of_header(name).unwrap();
-                    if Column::PROTECTED.contains(&column) && column != Column::Email {
-                        if let Some(theirs) = theirs.get(column) {
-                            prop_assert_eq!(text, theirs, "{} is another", name);
-                        }
+                    if Column::PROTECTED.contains(&column)
+                        && column != Column::Email
+                        && let Some(theirs) = theirs.get(column)
+                    {
+                        prop_assert_eq!(text, theirs, "{} is another", name);
                     }
                 }
             }
