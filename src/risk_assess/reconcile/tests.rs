@@ -370,7 +370,11 @@ fn a_grid_of_the_day_of_a_change_or_before_says_nothing_against_the_user() {
         active: false,
         ..changed(Some(at(20)))
     };
-    let out = run(HEADER, &[record(7, Expectation::Closed)], std::slice::from_ref(&closed));
+    let out = run(
+        HEADER,
+        &[record(7, Expectation::Closed)],
+        std::slice::from_ref(&closed),
+    );
     assert!(out.proved.is_empty(), "it may have been closed after the grid");
     let out = run(&(HEADER.to_owned() + &row("7", "ann", "ann")), &[], &[closed]);
     assert_eq!(found(&out), [("changed-since-grid", 7, 2)]);

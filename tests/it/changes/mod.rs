@@ -4,7 +4,7 @@
 //! Invariant: what is compared is the sandbox's truth, never what the connector says about it.
 
 mod acceptance;
-mod cast;
+pub mod cast;
 mod concurrent;
 mod crash;
 mod damage;
