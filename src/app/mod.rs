@@ -11,6 +11,7 @@ mod baselines;
 mod changes;
 mod journal;
 mod oneshot;
+mod risk_assess;
 mod sandbox;
 mod serve;
 mod signals;
@@ -32,6 +33,7 @@ pub async fn run(command: Command, progress: &Progress) -> Result<(), Fault> {
         Command::Journal(settings) => journal::run(&settings),
         Command::Recover(settings) => journal::recover(settings).await,
         Command::Serve(settings) => serve::run(settings).await,
+        Command::RiskAssess(command) => risk_assess::run(*command, progress).await,
         Command::Sandbox(settings) => sandbox::serve(settings).await,
         Command::Capabilities => {
             let capabilities = crate::connector::capabilities();

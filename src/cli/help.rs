@@ -28,16 +28,28 @@ pub fn render(topic: Topic) -> String {
                 "\nUse \"{PROGRAM} [command] --help\" for more information about a command."
             );
         }
-        Topic::Serve | Topic::JournalRecover => {
+        Topic::Serve
+        | Topic::JournalRecover
+        | Topic::RiskAssessReadiness
+        | Topic::RiskAssessSync
+        | Topic::RiskAssessReconcile => {
             text.push_str("\nGlobal Flags:\n");
             text.push_str(&columns(sorted(
                 everywhere().map(|setting| flag(setting, setting.name)).collect(),
             )));
         }
-        Topic::Sandbox => text.push_str("\n--log-level, --log-format and --log-path work here too.\n"),
+        Topic::Sandbox | Topic::RiskAssessExplain => text.push_str("\n--log-level, --log-format and --log-path work here too.\n"),
         Topic::Journal | Topic::JournalExport | Topic::JournalList => text.push_str(
             "\n--state-dir, --coupa-domain (or --coupa-base-url) and --coupa-client-id say whose journal it is; no secret is needed.\n\
              --log-level, --log-format and --log-path work here too.\n",
+        ),
+        Topic::RiskAssess | Topic::RiskAssessStatus => text.push_str(
+            "\n--state-dir, --coupa-domain (or --coupa-base-url) and --coupa-client-id say whose ledger it is; no secret is needed.\n\
+             --log-level, --log-format and --log-path work here too.\n",
+        ),
+        Topic::RiskAssessImport => text.push_str(
+            "\n--state-dir, --coupa-domain (or --coupa-base-url) and --coupa-client-id say whose ledger it is; a secret and the\n\
+             --risk-assess flags are needed with --apply only. --log-level, --log-format and --log-path work here too.\n",
         ),
         Topic::Capabilities | Topic::Config | Topic::Completion | Topic::Help => {}
     }
@@ -53,11 +65,22 @@ fn usages(topic: Topic) -> Vec<String> {
             format!("{PROGRAM} journal [flags]"),
             format!("{PROGRAM} journal [command]"),
         ],
+        Topic::RiskAssess => vec![
+            format!("{PROGRAM} risk-assess [flags]"),
+            format!("{PROGRAM} risk-assess [command]"),
+        ],
+        Topic::RiskAssessImport | Topic::RiskAssessExplain => {
+            vec![format!("{PROGRAM} {} FILE [flags]", topic.name())]
+        }
         Topic::Serve
         | Topic::Sandbox
         | Topic::JournalExport
         | Topic::JournalList
         | Topic::JournalRecover
+        | Topic::RiskAssessStatus
+        | Topic::RiskAssessReadiness
+        | Topic::RiskAssessSync
+        | Topic::RiskAssessReconcile
         | Topic::Capabilities
         | Topic::Config => {
             vec![format!("{PROGRAM} {} [flags]", topic.name())]
@@ -82,7 +105,9 @@ fn flags(topic: Topic) -> Vec<(String, String)> {
             .filter(|setting| setting.is_shown())
             .filter(|setting| match setting.scope {
                 Scope::Everywhere => false,
-                Scope::Serve | Scope::Sandbox | Scope::Journal | Scope::JournalRecover => true,
+                Scope::Serve | Scope::Sandbox | Scope::Journal | Scope::JournalRecover | Scope::Only(_) => {
+                    true
+                }
                 Scope::OneShot => topic == Topic::Root,
                 Scope::Dial => topic == Topic::Sandbox,
             });

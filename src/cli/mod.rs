@@ -10,7 +10,9 @@ pub mod help;
 pub mod journal;
 pub mod plan;
 pub mod progress;
+pub mod readiness;
 pub mod recovery;
+pub mod risk_assess_explain;
 pub mod summary;
 
 use crate::config::PROGRAM;

@@ -43,6 +43,20 @@ pub enum Topic {
     JournalExport,
     /// `journal recover`.
     JournalRecover,
+    /// `risk-assess`.
+    RiskAssess,
+    /// `risk-assess status`, which is `risk-assess` itself.
+    RiskAssessStatus,
+    /// `risk-assess readiness`.
+    RiskAssessReadiness,
+    /// `risk-assess sync`.
+    RiskAssessSync,
+    /// `risk-assess import`.
+    RiskAssessImport,
+    /// `risk-assess reconcile`.
+    RiskAssessReconcile,
+    /// `risk-assess explain`.
+    RiskAssessExplain,
     /// `capabilities`.
     Capabilities,
     /// `config`.
@@ -55,7 +69,7 @@ pub enum Topic {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 18] = [
         Self::Root,
         Self::Capabilities,
         Self::Completion,
@@ -65,6 +79,13 @@ impl Topic {
         Self::JournalExport,
         Self::JournalList,
         Self::JournalRecover,
+        Self::RiskAssess,
+        Self::RiskAssessExplain,
+        Self::RiskAssessImport,
+        Self::RiskAssessReadiness,
+        Self::RiskAssessReconcile,
+        Self::RiskAssessStatus,
+        Self::RiskAssessSync,
         Self::Sandbox,
         Self::Serve,
     ];
@@ -78,15 +99,30 @@ impl Topic {
                 Self::Config,
                 Self::Help,
                 Self::Journal,
+                Self::RiskAssess,
                 Self::Sandbox,
                 Self::Serve,
             ],
             Self::Journal => &[Self::JournalExport, Self::JournalList, Self::JournalRecover],
+            Self::RiskAssess => &[
+                Self::RiskAssessExplain,
+                Self::RiskAssessImport,
+                Self::RiskAssessReadiness,
+                Self::RiskAssessReconcile,
+                Self::RiskAssessStatus,
+                Self::RiskAssessSync,
+            ],
             Self::Serve
             | Self::Sandbox
             | Self::JournalExport
             | Self::JournalList
             | Self::JournalRecover
+            | Self::RiskAssessStatus
+            | Self::RiskAssessReadiness
+            | Self::RiskAssessSync
+            | Self::RiskAssessImport
+            | Self::RiskAssessReconcile
+            | Self::RiskAssessExplain
             | Self::Capabilities
             | Self::Config
             | Self::Completion
@@ -104,6 +140,13 @@ impl Topic {
             Self::JournalExport => "journal export",
             Self::JournalList => "journal list",
             Self::JournalRecover => "journal recover",
+            Self::RiskAssess => "risk-assess",
+            Self::RiskAssessStatus => "risk-assess status",
+            Self::RiskAssessReadiness => "risk-assess readiness",
+            Self::RiskAssessSync => "risk-assess sync",
+            Self::RiskAssessImport => "risk-assess import",
+            Self::RiskAssessReconcile => "risk-assess reconcile",
+            Self::RiskAssessExplain => "risk-assess explain",
             Self::Capabilities => "capabilities",
             Self::Config => "config",
             Self::Completion => "completion",
@@ -128,6 +171,22 @@ impl Topic {
             Self::Journal | Self::JournalList => "List the changes made in Coupa",
             Self::JournalExport => "Write the journal of changes out, one JSON object per line",
             Self::JournalRecover => "Bring changes to an end that were interrupted",
+            Self::RiskAssess | Self::RiskAssessStatus => {
+                "Show what is known of the accounts in Coupa Risk Assess, and by what evidence"
+            }
+            Self::RiskAssessReadiness => "Judge who is ready for the Risk Assess license, and what to fix",
+            Self::RiskAssessSync => {
+                "Follow the accounts of licensed users, and deliver where delivery is ours"
+            }
+            Self::RiskAssessImport => {
+                "Sort a user import file (CSV or XLSX) into new data, updates and problems, and perhaps deliver it"
+            }
+            Self::RiskAssessReconcile => {
+                "Compare an export of Risk Assess' user grid with Coupa and the ledger"
+            }
+            Self::RiskAssessExplain => {
+                "Tell which field differs in each row of an error report, and what to change where"
+            }
             Self::Capabilities => "Print what the connector can do, as JSON",
             Self::Config => "Print the configuration schema, as JSON",
             Self::Completion => "Print the completion script of a shell: bash, zsh, fish or powershell",
@@ -144,6 +203,12 @@ impl Topic {
             Self::Journal | Self::JournalList => Some(Verb::Journal),
             Self::JournalExport => Some(Verb::JournalExport),
             Self::JournalRecover => Some(Verb::JournalRecover),
+            Self::RiskAssess | Self::RiskAssessStatus => Some(Verb::RiskAssessStatus),
+            Self::RiskAssessReadiness => Some(Verb::RiskAssessReadiness),
+            Self::RiskAssessSync => Some(Verb::RiskAssessSync),
+            Self::RiskAssessImport => Some(Verb::RiskAssessImport),
+            Self::RiskAssessReconcile => Some(Verb::RiskAssessReconcile),
+            Self::RiskAssessExplain => Some(Verb::RiskAssessExplain),
             Self::Capabilities | Self::Config | Self::Completion | Self::Help => None,
         }
     }
@@ -157,6 +222,12 @@ impl Topic {
             Verb::Journal => Self::Journal,
             Verb::JournalExport => Self::JournalExport,
             Verb::JournalRecover => Self::JournalRecover,
+            Verb::RiskAssessStatus => Self::RiskAssess,
+            Verb::RiskAssessReadiness => Self::RiskAssessReadiness,
+            Verb::RiskAssessSync => Self::RiskAssessSync,
+            Verb::RiskAssessImport => Self::RiskAssessImport,
+            Verb::RiskAssessReconcile => Self::RiskAssessReconcile,
+            Verb::RiskAssessExplain => Self::RiskAssessExplain,
         }
     }
 
@@ -211,6 +282,9 @@ fn sub_command(topic: Topic) -> Command {
             let words = Arg::new(WORD).num_args(1..=2);
             sub = sub.arg(words.value_parser(NonEmptyStringValueParser::new()));
         }
+        Topic::RiskAssessImport | Topic::RiskAssessExplain => {
+            sub = sub.arg(Arg::new(WORD).value_parser(NonEmptyStringValueParser::new()));
+        }
         Topic::Root
         | Topic::Serve
         | Topic::Sandbox
@@ -218,6 +292,11 @@ fn sub_command(topic: Topic) -> Command {
         | Topic::JournalExport
         | Topic::JournalList
         | Topic::JournalRecover
+        | Topic::RiskAssess
+        | Topic::RiskAssessStatus
+        | Topic::RiskAssessReadiness
+        | Topic::RiskAssessSync
+        | Topic::RiskAssessReconcile
         | Topic::Capabilities
         | Topic::Config => {}
     }
@@ -232,6 +311,8 @@ const VERSION: &str = "version";
 /// What help says about `--version`.
 pub const VERSION_HELP: &str = "version for baton-coupa";
 const WORD: &str = "word";
+/// The setting that a file named without a flag is the value of.
+const INPUT: &str = "input";
 
 fn bare(topic: Topic, name: &'static str) -> Command {
     Command::new(name)
@@ -340,7 +421,13 @@ fn request(matches: &ArgMatches) -> Result<Request, Problem> {
         return Ok(Request::Version);
     }
     if let Some(verb) = topic.verb() {
-        return Ok(Request::Run(verb, flags(verb, &levels)?));
+        let mut flags = flags(verb, &levels)?;
+        if matches!(topic, Topic::RiskAssessImport | Topic::RiskAssessExplain)
+            && let Some(file) = last.get_one::<String>(WORD)
+        {
+            flags.entry(INPUT).or_default().push(file.clone());
+        }
+        return Ok(Request::Run(verb, flags));
     }
     Ok(match topic {
         Topic::Config => Request::Config,
@@ -377,7 +464,14 @@ fn request(matches: &ArgMatches) -> Result<Request, Problem> {
         | Topic::Journal
         | Topic::JournalExport
         | Topic::JournalList
-        | Topic::JournalRecover => Request::Capabilities,
+        | Topic::JournalRecover
+        | Topic::RiskAssess
+        | Topic::RiskAssessStatus
+        | Topic::RiskAssessReadiness
+        | Topic::RiskAssessSync
+        | Topic::RiskAssessImport
+        | Topic::RiskAssessReconcile
+        | Topic::RiskAssessExplain => Request::Capabilities,
     })
 }
 
@@ -447,12 +541,9 @@ fn parent_of(error: &clap::Error) -> String {
         Some(ContextValue::StyledStr(usage)) => usage.to_string(),
         _ => String::new(),
     };
-    let journal = format!("{PROGRAM} {}", Topic::Journal.name());
-    if usage.contains(&journal) {
-        journal
-    } else {
-        PROGRAM.to_owned()
-    }
+    let parents = [Topic::Journal, Topic::RiskAssess].map(|topic| format!("{PROGRAM} {}", topic.name()));
+    let parent = parents.into_iter().find(|parent| usage.contains(parent));
+    parent.unwrap_or_else(|| PROGRAM.to_owned())
 }
 
 fn unknown(argument: &str, similar: Option<&str>) -> Problem {

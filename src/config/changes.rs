@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::problem::Problem;
+use super::risk_assess::RiskAssessSettings;
 use super::settings::{Reader, StateDir, Target, TenantSettings, path};
 use crate::model::journal::{EntryId, Which};
 use crate::oneshot::{Account, Action, ResourceName, Task};
@@ -35,6 +36,8 @@ pub struct OneShotSettings {
     pub mode: OneShotMode,
     /// How to go about it.
     pub changes: ChangeSettings,
+    /// How the Risk Assess license is gone about.
+    pub risk_assess: RiskAssessSettings,
 }
 
 /// Whether a change is made.
@@ -183,12 +186,14 @@ impl Reader<'_> {
         if file.is_none() && task.reads_file() {
             self.unusable("file: expected the path of the sync file to look the change's names up in");
         }
+        let risk_assess = self.risk_assess();
         Some(OneShotSettings {
             tenant: tenant?,
             file: file.unwrap_or_default(),
             task,
             mode,
             changes: self.changes(),
+            risk_assess: risk_assess?,
         })
     }
 
@@ -286,7 +291,7 @@ impl Reader<'_> {
     }
 
     /// Where a journal is that was kept; `None` with the problem noted.
-    fn journal_place(&mut self) -> Option<PathBuf> {
+    pub(super) fn journal_place(&mut self) -> Option<PathBuf> {
         if self.values.switch("sandbox") {
             self.unusable("the embedded sandbox keeps no journal when it ends, so there is none to look at");
             return None;

@@ -8,6 +8,7 @@ mod changes;
 mod file;
 mod layers;
 mod problem;
+mod risk_assess;
 mod setting;
 mod settings;
 mod switches;
@@ -31,6 +32,11 @@ pub use self::changes::{
     ChangeSettings, JournalForm, JournalSettings, OneShotMode, OneShotSettings, RecoverSettings, Recovery,
 };
 pub use self::problem::{ConfigErrors, Place, Problem, Source};
+pub use self::risk_assess::{
+    ExplainSettings, FollowSettings, GridFile, ImportSettings, LedgerPlace, Printed, ReadinessSettings,
+    ReconcileSettings, ReportSettings, RiskAssessCommand, RiskAssessLogin, RiskAssessSettings,
+    StatusSettings,
+};
 pub use self::setting::{Disposition, Export, Scope, Setting, Verb, variable};
 pub use self::settings::{
     CoupaTarget, SandboxDials, SandboxSettings, ServeSettings, Shrink, StateDir, SyncSettings, Target,
@@ -63,6 +69,8 @@ pub enum Command {
     Journal(JournalSettings),
     /// Bring open entries of the journal to an end.
     Recover(RecoverSettings),
+    /// Something about Risk Assess.
+    RiskAssess(Box<RiskAssessCommand>),
     /// Run the pretend tenant.
     Sandbox(SandboxSettings),
     /// Print the capabilities; needs no setting.
@@ -140,6 +148,7 @@ fn settle(
         warnings,
     };
     let log = reader.log();
+    let risk_assess = |command| Command::RiskAssess(Box::new(command));
     let command = match verb {
         Verb::Sync => match reader.task() {
             Some(task) => reader.one_shot(task).map(Command::OneShot),
@@ -148,6 +157,12 @@ fn settle(
         Verb::Journal => reader.journal(JournalForm::Table).map(Command::Journal),
         Verb::JournalExport => reader.journal(JournalForm::JsonLines).map(Command::Journal),
         Verb::JournalRecover => reader.recover().map(Command::Recover),
+        Verb::RiskAssessStatus => reader.risk_assess_status().map(risk_assess),
+        Verb::RiskAssessReadiness => reader.risk_assess_readiness().map(risk_assess),
+        Verb::RiskAssessSync => reader.risk_assess_sync().map(risk_assess),
+        Verb::RiskAssessImport => reader.risk_assess_import().map(risk_assess),
+        Verb::RiskAssessReconcile => reader.risk_assess_reconcile().map(risk_assess),
+        Verb::RiskAssessExplain => reader.risk_assess_explain().map(risk_assess),
         Verb::Serve => reader.serve().map(Command::Serve),
         Verb::Sandbox => Some(Command::Sandbox(reader.sandbox())),
     };

@@ -20,25 +20,50 @@ pub enum Verb {
     JournalExport,
     /// Bring open entries of the journal to an end.
     JournalRecover,
+    /// Show what is known of the accounts in Risk Assess.
+    RiskAssessStatus,
+    /// Judge who is ready for Risk Assess.
+    RiskAssessReadiness,
+    /// Follow the accounts of licensed users.
+    RiskAssessSync,
+    /// Sort a user import file, and perhaps deliver it.
+    RiskAssessImport,
+    /// Compare an export of the user grid with Coupa and the ledger.
+    RiskAssessReconcile,
+    /// Explain an error report.
+    RiskAssessExplain,
 }
 
 impl Verb {
     /// Every command.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 12] = [
         Self::Sync,
         Self::Serve,
         Self::Sandbox,
         Self::Journal,
         Self::JournalExport,
         Self::JournalRecover,
+        Self::RiskAssessStatus,
+        Self::RiskAssessReadiness,
+        Self::RiskAssessSync,
+        Self::RiskAssessImport,
+        Self::RiskAssessReconcile,
+        Self::RiskAssessExplain,
     ];
 
     /// What a command needs before it can begin.
     pub(super) const fn needs(self) -> Needs {
         match self {
-            Self::Sync | Self::Serve | Self::JournalRecover => Needs::Tenant,
-            Self::Journal | Self::JournalExport => Needs::NameOfTenant,
-            Self::Sandbox => Needs::Nothing,
+            Self::Sync
+            | Self::Serve
+            | Self::JournalRecover
+            | Self::RiskAssessReadiness
+            | Self::RiskAssessSync
+            | Self::RiskAssessReconcile => Needs::Tenant,
+            Self::Journal | Self::JournalExport | Self::RiskAssessStatus | Self::RiskAssessImport => {
+                Needs::NameOfTenant
+            }
+            Self::Sandbox | Self::RiskAssessExplain => Needs::Nothing,
         }
     }
 }
@@ -69,6 +94,8 @@ pub enum Scope {
     Journal,
     /// On `journal recover` only.
     JournalRecover,
+    /// On these commands only.
+    Only(&'static [Verb]),
     /// A dial of the embedded sandbox: everywhere under its name, and on `sandbox` also without the `sandbox-` in front.
     Dial,
 }
@@ -213,6 +240,7 @@ impl Setting {
             Scope::Sandbox => verb == Verb::Sandbox,
             Scope::Journal => matches!(verb, Verb::Journal | Verb::JournalExport),
             Scope::JournalRecover => verb == Verb::JournalRecover,
+            Scope::Only(verbs) => verbs.contains(&verb),
         };
         let bare = match (self.scope, verb) {
             (Scope::Dial, Verb::Sandbox) => self.name.strip_prefix("sandbox-"),

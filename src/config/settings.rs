@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use super::changes::{ChangeSettings, OneShotMode};
 use super::layers::Values;
 use super::problem::{Problem, Source};
+use super::risk_assess::RiskAssessSettings;
 use super::switches;
 use crate::coupa::Endpoint;
 use crate::model::tenant::AccountClass;
@@ -149,6 +150,8 @@ pub struct ServeSettings {
     pub server: ServerConfig,
     /// How changes are made; none are if `None`.
     pub changes: Option<ChangeSettings>,
+    /// How the Risk Assess license is gone about.
+    pub risk_assess: RiskAssessSettings,
 }
 
 /// Certificate chain and key, PEM files.
@@ -214,6 +217,7 @@ impl Reader<'_> {
         if changes.is_some() {
             self.keep_journal(tenant.as_mut(), OneShotMode::Apply);
         }
+        let risk_assess = self.risk_assess();
         // Half a pair was noted as such before.
         if self.values.given("tls-cert") != self.values.given("tls-key") {
             return None;
@@ -232,6 +236,7 @@ impl Reader<'_> {
                 tenant: tenant?,
                 server,
                 changes,
+                risk_assess: risk_assess?,
             }),
             Err(problems) => {
                 self.problems.extend(problems.into_iter().map(Problem::Unusable));

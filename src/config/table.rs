@@ -2,10 +2,11 @@
 //!
 //! Names, types and defaults of the ecosystem's flags are those of the SDK's command line (0.25); the last block is our own.
 
-use super::setting::{Export, Scope, Setting};
+use super::setting::{Export, Scope, Setting, Verb};
 use super::value::Kind;
 use crate::model::tenant::AccountClass;
 use crate::provision::Exception;
+use crate::risk_assess::{Delivery, Removal, Strictness, UserSync};
 
 const COUNT: Kind = Kind::int(0, i64::MAX);
 const PORT: Kind = Kind::int(1, 65_535);
@@ -50,6 +51,34 @@ const EXCEPTIONS: [&str; Exception::ALL.len()] = {
     }
     names
 };
+
+/// The words of a choice that has a table of its own.
+macro_rules! words {
+    ($choice:ty) => {
+        &{
+            let mut words = [""; <$choice>::ALL.len()];
+            let mut at = 0;
+            while at < words.len() {
+                words[at] = <$choice>::ALL[at].name();
+                at += 1;
+            }
+            words
+        }
+    };
+}
+
+const DELIVERIES: &[&str] = words!(Delivery);
+const USER_SYNCS: &[&str] = words!(UserSync);
+const REMOVALS: &[&str] = words!(Removal);
+const STRICTNESSES: &[&str] = words!(Strictness);
+
+/// Commands that show or write a table of people.
+const TABLES: &[Verb] = &[
+    Verb::RiskAssessStatus,
+    Verb::RiskAssessReadiness,
+    Verb::RiskAssessReconcile,
+    Verb::RiskAssessExplain,
+];
 
 /// Every setting. The order is that of the exported schema; help sorts by name.
 pub const SETTINGS: &[Setting] = &[
@@ -465,6 +494,145 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Switch,
         "Go on although listings lost more than max-shrink-percent",
     ),
+    // Risk Assess: what the operator decides and states.
+    Setting::new(
+        "risk-assess-delivery",
+        Kind::OneOf(DELIVERIES),
+        "Who brings licensed users to Risk Assess: native (Coupa's User Sync), quick-integration (this connector), file (a person)",
+    )
+    .default(Delivery::Native.name())
+    .export(Export::Connector("Risk Assess Delivery")),
+    Setting::new(
+        "risk-assess-user-sync",
+        Kind::OneOf(USER_SYNCS),
+        "Whether User Sync is switched on in the tenant, which no API tells: on, off, unknown",
+    )
+    .default(UserSync::Unknown.name())
+    .export(Export::Connector("Risk Assess User Sync")),
+    Setting::new(
+        "risk-assess-license-removal",
+        Kind::OneOf(REMOVALS),
+        "What becomes of an account whose user loses the license, which no document tells: unknown, stays, closes",
+    )
+    .default(Removal::Unknown.name())
+    .export(Export::Connector("Risk Assess License Removal")),
+    Setting::new(
+        "risk-assess-readiness",
+        Kind::OneOf(STRICTNESSES),
+        "What refuses a grant of the license: standard (facts), strict (formats and lengths, too), lenient (nothing)",
+    )
+    .default(Strictness::Standard.name())
+    .export(Export::Connector("Risk Assess Readiness")),
+    Setting::new(
+        "risk-assess-tenant",
+        Kind::Text,
+        "Name of the Risk Assess tenant, for reports and, without risk-assess-url, its address",
+    )
+    .export(Export::Connector("Risk Assess Tenant")),
+    Setting::new(
+        "risk-assess-url",
+        Kind::Text,
+        "Address of Risk Assess for quick-integration; https://<risk-assess-tenant>.hiperos.com if not set",
+    )
+    .export(Export::Connector("Risk Assess URL")),
+    Setting::new(
+        "risk-assess-username",
+        Kind::Text,
+        "User name of the Risk Assess login that delivers, a member of the group QuickIntegration",
+    )
+    .export(Export::Connector("Risk Assess Username")),
+    Setting::new("risk-assess-password", Kind::Text, "Password of that login")
+        .secret()
+        .export(Export::Connector("Risk Assess Password")),
+    Setting::new(
+        "risk-assess-admin-email",
+        Kind::Text,
+        "Address of the Default Site Administrator, who gets error reports by mail",
+    )
+    .export(Export::Connector("Risk Assess Administrator Email")),
+    Setting::new(
+        "risk-assess-report-dir",
+        Kind::Text,
+        "Directory for error reports that are not mailed; beside the state if not set",
+    ),
+    Setting::new(
+        "risk-assess-sync-minutes",
+        Kind::int(0, 10_080),
+        "Minutes between two looks at changed users while serving; 0 is never",
+    )
+    .default("60")
+    .export(Export::Connector("Risk Assess Sync Interval In Minutes")),
+    Setting::new(
+        "smtp-url",
+        Kind::Text,
+        "Mail server for error reports: smtps://user:password@host:465 or smtp://user:password@host:587",
+    )
+    .secret()
+    .export(Export::Connector("SMTP URL")),
+    Setting::new(
+        "smtp-from",
+        Kind::Text,
+        "Sender of mails; risk-assess-admin-email if not set",
+    )
+    .export(Export::Connector("SMTP Sender")),
+    // Risk Assess: its commands.
+    Setting::new(
+        "input",
+        Kind::Text,
+        "File to read, CSV or XLSX; it can be named without the flag",
+    )
+    .on(Scope::Only(&[Verb::RiskAssessImport, Verb::RiskAssessExplain])),
+    Setting::new(
+        "grid",
+        Kind::Text,
+        "Export of Risk Assess' user grid, CSV or XLSX",
+    )
+    .on(Scope::Only(&[Verb::RiskAssessImport, Verb::RiskAssessReconcile])),
+    Setting::new(
+        "grid-date",
+        Kind::Text,
+        "Day on which the grid was exported, YYYY-MM-DD; that of the file if not set",
+    )
+    .on(Scope::Only(&[Verb::RiskAssessImport, Verb::RiskAssessReconcile])),
+    Setting::new(
+        "apply",
+        Kind::Switch,
+        "Deliver what was sorted; without it the import is only shown",
+    )
+    .on(Scope::Only(&[Verb::RiskAssessImport])),
+    Setting::new(
+        "output",
+        Kind::Text,
+        "File to write, CSV or XLSX by its ending (import: XLSX)",
+    )
+    .on(Scope::Only(&[
+        Verb::RiskAssessReadiness,
+        Verb::RiskAssessReconcile,
+        Verb::RiskAssessImport,
+        Verb::RiskAssessSync,
+    ])),
+    Setting::new(
+        "format",
+        Kind::OneOf(&["table", "json"]),
+        "What is printed: a table for people, or JSON",
+    )
+    .default("table")
+    .on(Scope::Only(TABLES)),
+    Setting::new(
+        "licensed-only",
+        Kind::Switch,
+        "Judge holders of the license only, not everybody who could get it",
+    )
+    .on(Scope::Only(&[Verb::RiskAssessReadiness])),
+    Setting::new(
+        "full",
+        Kind::Switch,
+        "Look at every licensed user, not only at those changed since the last time",
+    )
+    .on(Scope::Only(&[Verb::RiskAssessSync])),
+    Setting::new("user", COUNT, "Number of the only Coupa user to show; 0 is all")
+        .default("0")
+        .on(Scope::Only(&[Verb::RiskAssessStatus])),
     // The pretend tenant.
     Setting::new(
         "sandbox",

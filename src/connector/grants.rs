@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
+use super::downstream::Notes;
 use super::kind::{Key, Kind};
 use super::page::{Budget, Listing, Token, fill};
 use super::{
@@ -67,13 +68,14 @@ impl Connector {
     ) -> Result<Answer<c1::Grant>, Fault> {
         let snapshot = self.snapshots.get(sync);
         let complete = ready_or_later!(snapshot.complete(self.deadline()).await?, token);
+        let notes = self.notes(kind).await?;
         let start = match &token.item {
             Some(Key::Item(item)) => Some((item.clone(), token.last)),
             Some(Key::User(_)) | None => None,
         };
         let pairs = complete.index.pairs(kind, start);
         let page = fill(
-            pairs.map(|(item, user)| ((item, user), grant(item, user))),
+            pairs.map(|(item, user)| ((item, user), notes.beside(grant(item, user), item, user))),
             budget,
         );
         Ok(Answer {
@@ -105,6 +107,7 @@ impl Connector {
             item,
             deadline: self.deadline(),
             budget,
+            notes: self.notes(item.kind()).await?,
         };
         token.item = Some(key.clone());
         let how = if first {
@@ -151,7 +154,7 @@ impl Connector {
             }
         }
         let holders = shown.holders.into_iter().filter(|(_, class)| self.lists(*class));
-        let page = fill(holders.map(|(id, _)| (id, grant(place.item, id))), place.budget);
+        let page = fill(holders.map(|(id, _)| (id, place.grant(id))), place.budget);
         let next = page.more_after.or(shown.last);
         Ok(Some(page_after(page.rows, next, place.item, token)))
     }
@@ -218,6 +221,13 @@ struct Place<'a> {
     item: &'a Item,
     deadline: Instant,
     budget: Budget,
+    notes: Notes,
+}
+
+impl Place<'_> {
+    fn grant(&self, user: UserId) -> c1::Grant {
+        self.notes.beside(grant(self.item, user), self.item, user)
+    }
 }
 
 async fn from_snapshot(
@@ -231,7 +241,7 @@ async fn from_snapshot(
         return gone(kind, token);
     }
     let holders = complete.index.holders(place.item, token.last);
-    let page = fill(holders.map(|user| (user, grant(place.item, user))), place.budget);
+    let page = fill(holders.map(|user| (user, place.grant(user))), place.budget);
     Ok(page_after(page.rows, page.more_after, place.item, token))
 }
 

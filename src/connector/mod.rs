@@ -6,6 +6,7 @@
 //! takes as long as its proof does; a caller who does not wait for it loses the answer, not the change.
 
 mod changes;
+mod downstream;
 mod grants;
 mod group;
 mod kind;
@@ -33,6 +34,7 @@ use self::page::{Budget, Listing, Token, fill};
 use crate::model::access::Item;
 use crate::model::baseline::Baselines;
 use crate::model::change::WriteTenant;
+use crate::model::downstream::FollowAccounts;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::journal::Journal;
 use crate::model::tenant::{Tenant, Usage};
@@ -70,6 +72,8 @@ pub struct Connector {
     snapshots: Snapshots,
     wait: Duration,
     writes: Option<Arc<dyn WriteTenant>>,
+    /// What is known of the accounts behind the Risk Assess license.
+    downstream: Option<Arc<dyn FollowAccounts>>,
     invocations: Invocations,
 }
 
@@ -90,6 +94,7 @@ impl Connector {
             tenant,
             wait: config.wait,
             writes: None,
+            downstream: None,
             invocations: Invocations::default(),
         }
     }

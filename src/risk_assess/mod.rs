@@ -11,8 +11,19 @@
 //! values go to files and mails that are meant for them, never to logs, errors or `Debug`.
 
 pub mod columns;
+mod compare;
 pub mod config;
+pub mod deliver;
+pub mod dispatch;
+pub mod explain;
+pub mod grid;
+pub mod import;
+pub mod layout;
+pub mod mail;
 pub mod mismatch;
+pub mod readiness;
+pub mod reconcile;
+pub mod report;
 pub mod sheet;
 pub mod theirs;
 

@@ -109,15 +109,22 @@ impl Tenant {
         }
     }
 
-    /// Makes the draft of a user the truth. `lists` says whether a change of nothing but lists moves `updated-at`.
+    /// Makes the draft of a user the truth, and tells Risk Assess. `lists` says whether a change of nothing but lists moves
+    /// `updated-at`.
     pub(super) fn commit(
         &mut self,
         user: u64,
-        mut draft: Draft,
+        draft: Draft,
         lists: Touch,
         visibility: Visibility,
         now: Moment,
     ) {
+        let before = self.seen_by_sync(user);
+        self.make_true(user, draft, lists, visibility, now);
+        self.tell_sync(user, before, now.second);
+    }
+
+    fn make_true(&mut self, user: u64, mut draft: Draft, lists: Touch, visibility: Visibility, now: Moment) {
         let before = self.draft(user);
         if draft == before {
             return;
@@ -176,7 +183,8 @@ impl Tenant {
             id: last + 1,
             class: Class::Internal,
             active: draft.active,
-            licenses: draft.licenses,
+            // Given by the commit, so that whoever follows sees them given.
+            licenses: 0,
             roles: Box::default(),
             memberships: Box::default(),
         });

@@ -92,6 +92,11 @@ impl SandboxConfig {
             .clone()
             .unwrap_or_else(|| hex(self.seed, 102, 4).into())
     }
+
+    /// The password of the login that imports into Risk Assess: 48 hex digits from the seed.
+    pub(super) fn risk_assess_password(&self) -> SecretString {
+        hex(self.seed, 103, 3).into()
+    }
 }
 
 fn hex(seed: u64, stream: u64, words: u64) -> String {

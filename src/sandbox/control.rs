@@ -13,7 +13,7 @@ use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::edits::Edit;
+use super::edits::{Edit, EditError};
 use super::reply;
 use super::state::State;
 use super::truth::Truth;
@@ -53,7 +53,13 @@ async fn edit(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
     match serde_json::from_slice::<Edit>(&body) {
         Ok(edit) => match state.edit(&edit) {
             Ok(()) => reply::bare(StatusCode::NO_CONTENT),
-            Err(error) => reply::json(StatusCode::NOT_FOUND, &json!({ "error": error.to_string() })),
+            Err(error) => {
+                let status = match error {
+                    EditError::UnknownReference => StatusCode::NOT_FOUND,
+                    EditError::Refused(_) => StatusCode::BAD_REQUEST,
+                };
+                reply::json(status, &json!({ "error": error.to_string() }))
+            }
         },
         Err(error) => reply::json(StatusCode::BAD_REQUEST, &json!({ "error": error.to_string() })),
     }

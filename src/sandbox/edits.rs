@@ -4,8 +4,10 @@
 //! shown when the readings say.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::change::Moment;
+use super::intake::{Intake, Share};
 use super::matching::{Matching, When};
 use super::person::{Address, Phone, Profile};
 use super::readings::Readings;
@@ -45,6 +47,8 @@ pub enum Change {
     },
     /// Activates or deactivates the account.
     SetActive(bool),
+    /// Sets elements of the user, written as in a PUT; here they have their effect whatever the readings say.
+    SetElements(Map<String, Value>),
     /// Sets elements of the person, without the checks that the API makes.
     SetProfile(Box<ProfileEdit>),
 }
@@ -94,29 +98,36 @@ pub struct ScriptedEdit {
     pub edit: Edit,
 }
 
-/// An edit names a user, role, group, license or element that is not in the tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnknownReference;
+/// Why an edit did not happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EditError {
+    /// It names a user, role, group, license or element that is not in the tenant.
+    UnknownReference,
+    /// Coupa does not take the values, for these reasons.
+    Refused(Vec<String>),
+}
 
-impl std::fmt::Display for UnknownReference {
+impl std::fmt::Display for EditError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("no such user, role, group, license or element in the tenant")
+        match self {
+            Self::UnknownReference => {
+                f.write_str("no such user, role, group, license or element in the tenant")
+            }
+            Self::Refused(reasons) => f.write_str(&reasons.join(", ")),
+        }
     }
 }
 
-impl std::error::Error for UnknownReference {}
+impl std::error::Error for EditError {}
 
 impl Tenant {
     /// Carries out an edit.
-    pub(super) fn edit(
-        &mut self,
-        edit: &Edit,
-        readings: &Readings,
-        now: Moment,
-    ) -> Result<(), UnknownReference> {
-        let user = self.locate(Type::User, edit.user).ok_or(UnknownReference)?;
+    pub(super) fn edit(&mut self, edit: &Edit, readings: &Readings, now: Moment) -> Result<(), EditError> {
+        let user = self
+            .locate(Type::User, edit.user)
+            .ok_or(EditError::UnknownReference)?;
         let place = |ty, id| {
-            let row = self.locate(ty, id).ok_or(UnknownReference)?;
+            let row = self.locate(ty, id).ok_or(EditError::UnknownReference)?;
             Ok(to_u32(as_index(row)))
         };
         let mut draft = self.draft(user);
@@ -139,17 +150,23 @@ impl Tenant {
             }
             Change::SetLicense { name, held } => {
                 let bit = LICENSES.iter().position(|license| same_name(license.name, name));
-                let bit = bit.ok_or(UnknownReference)?;
+                let bit = bit.ok_or(EditError::UnknownReference)?;
                 draft.licenses = draft.licenses & !(1 << bit) | u32::from(*held) << bit;
             }
             Change::SetActive(active) => draft.active = *active,
+            Change::SetElements(elements) => {
+                let plain = Readings::default();
+                draft = Intake::new(self, Some(user), &plain, Share::Whole, draft)
+                    .take(elements)
+                    .map_err(EditError::Refused)?;
+            }
             Change::SetProfile(edit) => self.edit_profile(&mut draft.profile, edit)?,
         }
         self.commit(user, draft, readings.updated_at.list, readings.visibility, now);
         Ok(())
     }
 
-    fn edit_profile(&mut self, profile: &mut Profile, edit: &ProfileEdit) -> Result<(), UnknownReference> {
+    fn edit_profile(&mut self, profile: &mut Profile, edit: &ProfileEdit) -> Result<(), EditError> {
         let edit = edit.clone();
         for name in &edit.empty {
             match name.as_str() {
@@ -159,7 +176,7 @@ impl Tenant {
                 "lastname" => profile.last_name = "".into(),
                 "phone-work" => profile.phone_work = None,
                 "default-address" => profile.address = None,
-                _ => return Err(UnknownReference),
+                _ => return Err(EditError::UnknownReference),
             }
         }
         if let Some(login) = edit.login {

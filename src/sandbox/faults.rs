@@ -222,7 +222,7 @@ impl FaultPlan {
     }
 
     fn rolled(&mut self, kind: RequestKind) -> Option<Strike> {
-        if self.storm_left > 0 && kind != RequestKind::Token {
+        if self.storm_left > 0 && kind.is_coupa_api() {
             self.storm_left -= 1;
             return Some(Strike {
                 action: FaultAction::RateLimited { retry_after: None },
@@ -232,11 +232,7 @@ impl FaultPlan {
         let faults = &self.faults;
         let html = self.dice(100).is_multiple_of(4);
         let status = [500, 502, 503, 504][usize::from(self.dice(101).to_le_bytes()[0] % 4)];
-        let storm = if kind == RequestKind::Token {
-            0.0
-        } else {
-            faults.storm
-        };
+        let storm = if kind.is_coupa_api() { faults.storm } else { 0.0 };
         let odds = [
             (faults.server_error, FaultAction::Status { status, html }),
             (faults.reset, FaultAction::Reset),

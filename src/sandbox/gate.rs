@@ -24,7 +24,7 @@ use super::server::Connection;
 use super::state::State;
 use super::stats::RequestKind;
 
-/// Requests larger than this are refused; documents and filters are far smaller.
+/// Requests to Coupa larger than this are refused; documents and filters are far smaller.
 const BODY_CAP: usize = 1 << 20;
 
 /// Lets a request through, or answers in its place.
@@ -33,17 +33,17 @@ pub(super) async fn pass(Shared(state): Shared<Arc<State>>, request: Request, ne
         return next.run(request).await;
     }
     let (mut parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, BODY_CAP).await else {
+    let Ok(body) = axum::body::to_bytes(body, cap_of(parts.uri.path())).await else {
         return reply::bare(StatusCode::PAYLOAD_TOO_LARGE);
     };
     let (marks, json) = marks_of(&parts, &body);
     let n = state.arrived(&marks, parts.uri.query(), json);
     let connection = parts.extensions.get::<Connection>().cloned();
-    let _under_way = (marks.kind != RequestKind::Token).then(|| state.enter());
+    let _under_way = marks.kind.is_coupa_api().then(|| state.enter());
     if !state.latency.is_zero() {
         tokio::time::sleep(state.latency).await;
     }
-    if marks.kind != RequestKind::Token
+    if marks.kind.is_coupa_api()
         && let Err(wait) = state.admit()
     {
         state.answered(n, StatusCode::TOO_MANY_REQUESTS);
@@ -126,6 +126,14 @@ fn marks_of(parts: &http::request::Parts, body: &[u8]) -> (Marks, Option<Value>)
     (marks, json)
 }
 
+fn cap_of(path: &str) -> usize {
+    if path.starts_with("/QuickIntegration/") {
+        super::risk_assess::BODY_CAP
+    } else {
+        BODY_CAP
+    }
+}
+
 fn kind_of(path: &str, body: &[u8]) -> RequestKind {
     match path
         .trim_start_matches('/')
@@ -134,6 +142,7 @@ fn kind_of(path: &str, body: &[u8]) -> RequestKind {
         .as_slice()
     {
         ["oauth2", "token"] => RequestKind::Token,
+        ["QuickIntegration", ..] => RequestKind::QuickIntegration,
         ["api", "graphql"] => graphql::kind_of(body),
         ["api", collection, ..] => Collection::named(collection).map_or(RequestKind::Other, |c| c.kind),
         _ => RequestKind::Other,
@@ -290,6 +299,10 @@ mod tests {
             RequestKind::GraphqlRoles
         );
         assert_eq!(kind_of("/api/suppliers", b""), RequestKind::Other);
+        assert_eq!(
+            kind_of("/QuickIntegration/Users", b"--x"),
+            RequestKind::QuickIntegration
+        );
     }
 
     #[test]

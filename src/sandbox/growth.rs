@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::config::SandboxConfig;
 use super::gaps::GapBook;
+use super::risk_assess::RiskAssess;
 use super::seed::{BASE_ROLES, chance, choose, group_name, mix};
 use super::tenant::{Class, GroupKind, GroupRow, LICENSES, MembershipRow, RoleRow, Tenant, UserRow, to_u32};
 
@@ -50,6 +51,7 @@ impl Tenant {
             pending: BTreeMap::new(),
             unborn: BTreeSet::new(),
             gaps: GapBook::default(),
+            risk_assess: RiskAssess::new(config.risk_assess_password(), config.readings.risk_assess),
         };
         let assignable: Vec<u32> = (1..tenant.groups.len())
             .filter(|&g| !is_empty_group(g))
@@ -60,6 +62,7 @@ impl Tenant {
             id = next_user_id(seed, index, config.users, id);
             tenant.add_user(id, index, &assignable);
         }
+        tenant.make_by_hand();
         tenant
     }
 

@@ -11,6 +11,7 @@ use super::change::Draft;
 use super::growth::USER_ROLE;
 use super::person::{Address, COUNTRIES, Country, Phone, Profile};
 use super::readings::{Clear, ClearedRoles, Heed, KeyIn, ListWrite, NewcomerLicenses, Readings};
+use super::risk_assess::{self, NoSeat};
 use super::schema::{Type, same_name};
 use super::tenant::{LICENSES, TWO_SPELLINGS, Tenant, as_index, to_u32};
 use super::values::{
@@ -329,7 +330,29 @@ impl<'a> Intake<'a> {
         if LICENSES[bit].read_only || unread || stuck {
             return;
         }
+        let new = held && self.draft.licenses >> bit & 1 == 0;
+        if new && name == risk_assess::LICENSE && !self.has_seat() {
+            return;
+        }
         self.draft.licenses = self.draft.licenses & !(1 << bit) | u32::from(held) << bit;
+    }
+
+    /// Whether one more may hold the license of Risk Assess; the refusal is noted.
+    fn has_seat(&mut self) -> bool {
+        let readings = self.readings.risk_assess;
+        let free = readings
+            .seats
+            .is_none_or(|seats| self.tenant.seats_taken() < seats);
+        match readings.no_seat {
+            _ if free => true,
+            NoSeat::Granted => true,
+            NoSeat::Ignored => false,
+            NoSeat::Refused => {
+                self.errors
+                    .push("Risk Assess license cannot be assigned: no licenses are available".to_owned());
+                false
+            }
+        }
     }
 
     fn user_handle(&self, id: u64) -> Option<u64> {

@@ -49,6 +49,7 @@ mod growth;
 mod intake;
 mod introspect;
 mod log;
+pub mod mail;
 mod matching;
 mod oauth;
 mod person;
@@ -57,6 +58,7 @@ mod readings;
 mod render;
 mod reply;
 mod rest;
+pub mod risk_assess;
 mod schema;
 mod seed;
 mod server;
@@ -64,17 +66,20 @@ mod state;
 mod stats;
 mod store;
 mod tenant;
+mod tls;
 mod truth;
 mod values;
 mod write;
 mod xml;
+
+use mail::{MailConfig, MailSink, Pem, RunningMail, Tls};
 
 #[cfg(test)]
 mod tests;
 
 pub use barrier::{PausePoint, Paused};
 pub use config::{DEFAULT_SCOPES, PAGE_CAP, SandboxConfig, TlsFiles};
-pub use edits::{Change, Edit, ProfileEdit, ScriptedEdit, UnknownReference};
+pub use edits::{Change, Edit, EditError, ProfileEdit, ScriptedEdit};
 pub use faults::{Effect, FaultAction, Faults, ScriptedFault};
 pub use gaps::{Gaps, UserGaps};
 pub use log::LogEntry;
@@ -102,11 +107,29 @@ impl Sandbox {
         listen: SocketAddr,
         tls: Option<TlsFiles>,
     ) -> io::Result<Running> {
-        let acceptor = tls.as_ref().map(server::tls_acceptor).transpose()?;
+        let pem = tls.as_ref().map(Pem::read).transpose()?;
+        let acceptor = pem
+            .as_ref()
+            .map(|pem| pem.acceptor(&["h2", "http/1.1"]))
+            .transpose()?;
         let listener = TcpListener::bind(listen).await?;
         let addr = listener.local_addr()?;
         // A million users take a moment; other tasks need not wait for it.
         let state = tokio::task::spawn_blocking(move || Arc::new(state::State::new(config))).await?;
+        let mailbox = state.risk_assess(|there| Arc::clone(&there.mailbox));
+        let sink = |tls| {
+            let config = MailConfig {
+                listen: SocketAddr::new(listen.ip(), 0),
+                tls,
+                ..MailConfig::default()
+            };
+            MailSink::into(config, Arc::clone(&mailbox))
+        };
+        let mail = sink(pem.clone().map_or(Tls::None, Tls::StartTls)).await?;
+        let secure_mail = match pem {
+            Some(pem) => Some(sink(Tls::Implicit(pem)).await?),
+            None => None,
+        };
         let stop = CancellationToken::new();
         let task = tokio::spawn(server::serve(
             listener,
@@ -119,6 +142,8 @@ impl Sandbox {
             addr,
             scheme,
             state,
+            mail,
+            secure_mail,
             task,
             stop: stop.drop_guard(),
         })
@@ -130,6 +155,8 @@ pub struct Running {
     addr: SocketAddr,
     scheme: &'static str,
     state: Arc<state::State>,
+    mail: RunningMail,
+    secure_mail: Option<RunningMail>,
     task: JoinHandle<()>,
     stop: DropGuard,
 }
@@ -164,6 +191,42 @@ impl Running {
         self.state.oauth.client_secret.expose_secret()
     }
 
+    /// The Risk Assess tenant beside it.
+    pub fn risk_assess(&self) -> risk_assess::Handle {
+        risk_assess::Handle::new(&self.state)
+    }
+
+    /// Where its import is, without `/QuickIntegration/Users`.
+    pub fn risk_assess_url(&self) -> String {
+        self.base_url()
+    }
+
+    /// The login that may import.
+    pub fn risk_assess_username(&self) -> &'static str {
+        risk_assess::INTEGRATION_LOGIN
+    }
+
+    /// Its password.
+    pub fn risk_assess_password(&self) -> String {
+        let password = self.state.risk_assess(|there| there.password().clone());
+        password.expose_secret().to_owned()
+    }
+
+    /// The mail sink, with `STARTTLS` where the sandbox has a certificate. Mail that Risk Assess sends by itself is there, too.
+    pub fn mail(&self) -> &RunningMail {
+        &self.mail
+    }
+
+    /// Where mail can be sent: `smtp://127.0.0.1:4712`.
+    pub fn smtp_url(&self) -> String {
+        self.mail.url()
+    }
+
+    /// The same under TLS from the start, where the sandbox has a certificate: `smtps://127.0.0.1:4713`.
+    pub fn smtps_url(&self) -> Option<String> {
+        self.secure_mail.as_ref().map(RunningMail::url)
+    }
+
     /// What is really in the tenant.
     pub fn truth(&self) -> Truth {
         Truth::of(&self.state.store.read())
@@ -194,7 +257,7 @@ impl Running {
     /// Carries out a change by someone else, at once.
     ///
     /// Errors: it names what is not in the tenant; then nothing changes.
-    pub fn edit(&self, edit: &Edit) -> Result<(), UnknownReference> {
+    pub fn edit(&self, edit: &Edit) -> Result<(), EditError> {
         self.state.edit(edit)
     }
 
@@ -241,6 +304,10 @@ impl Running {
 
     /// Ends the sandbox: the port is free and every connection is closed, hanging ones too.
     pub async fn shutdown(self) {
+        self.mail.shutdown().await;
+        if let Some(mail) = self.secure_mail {
+            mail.shutdown().await;
+        }
         drop(self.stop);
         // The task ends by itself and never panics with the listener in hand.
         let _ = self.task.await;

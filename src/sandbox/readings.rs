@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::PAGE_CAP;
+use super::risk_assess;
 
 /// One value for each of the two ways to read a tenant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -435,6 +436,8 @@ pub struct Readings {
     pub refused_filters: PerSurface<Vec<String>>,
     /// License flags in a POST of a user.
     pub newcomer_licenses: NewcomerLicenses,
+    /// The Risk Assess tenant beside it.
+    pub risk_assess: risk_assess::Readings,
 }
 
 impl Default for Readings {
@@ -484,6 +487,7 @@ impl Default for Readings {
             ignored_filters: PerSurface::default(),
             refused_filters: PerSurface::default(),
             newcomer_licenses: NewcomerLicenses::default(),
+            risk_assess: risk_assess::Readings::default(),
         }
     }
 }

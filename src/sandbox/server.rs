@@ -15,17 +15,14 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::config::TlsFiles;
 use super::state::State;
-use super::{control, gate, graphql, reply, rest, write};
+use super::{control, gate, graphql, mail, reply, rest, risk_assess, write};
 
 /// All paths of the tenant.
 fn routes(state: Arc<State>) -> Router {
@@ -41,6 +38,8 @@ fn routes(state: Arc<State>) -> Router {
                 .delete(write::remove),
         )
         .merge(control::routes())
+        .merge(risk_assess::routes())
+        .merge(mail::control::routes())
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&state),
             gate::pass,
@@ -57,22 +56,6 @@ async fn token(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: axum
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// Reads certificate and key.
-pub(super) fn tls_acceptor(files: &TlsFiles) -> io::Result<TlsAcceptor> {
-    let certificates = CertificateDer::pem_file_iter(&files.cert)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(io::Error::other)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(io::Error::other)?;
-    // The provider is named here so that the sandbox does not lean on the process having installed one.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, key))
-        .map_err(io::Error::other)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// The address as a client on this machine can dial it.

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use super::barrier::{Barrier, Paused};
 use super::change::Moment;
 use super::config::SandboxConfig;
-use super::edits::{Edit, UnknownReference};
+use super::edits::{Edit, EditError};
 use super::faults::{FaultPlan, Faults, Strike};
 use super::gaps::Gaps;
 use super::log::{Log, LogEntry};
 use super::matching::{Marks, When};
 use super::oauth::OauthServer;
 use super::readings::Readings;
-use super::stats::Stats;
+use super::risk_assess::{Job, RiskAssess};
+use super::stats::{RequestKind, Stats};
 use super::store::Store;
 use super::tenant::Tenant;
 use super::write::Command;
@@ -33,15 +34,25 @@ pub(super) struct State {
     log: Mutex<Log>,
     pub(super) barrier: Barrier,
     late: Mutex<Vec<Late>>,
+    /// Requests so far, to Coupa's API and to the import; shared with Risk Assess, which waits by it.
+    clock: Arc<AtomicU64>,
     started: Instant,
 }
 
-/// A write that happens after its request.
+/// Something that happens after its request.
 struct Late {
-    /// Right before this API request, counted over all.
+    /// Right before this request, by the clock.
     before: u64,
-    command: Command,
-    readings: Arc<Readings>,
+    deed: Deed,
+}
+
+/// What happens late.
+enum Deed {
+    Write {
+        command: Command,
+        readings: Arc<Readings>,
+    },
+    Import(Job),
 }
 
 /// A lock whose holder panicked guards plain data all the same.
@@ -51,8 +62,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl State {
     pub(super) fn new(config: SandboxConfig) -> Self {
+        let tenant = Tenant::grow(&config);
         Self {
-            store: Store::new(Tenant::grow(&config)),
+            clock: tenant.risk_assess.clock(),
+            store: Store::new(tenant),
             oauth: OauthServer::new(&config),
             page_cap: config.page_cap.max(1),
             latency: Duration::from_millis(config.latency_ms),
@@ -75,6 +88,7 @@ impl State {
     }
 
     pub(super) fn set_readings(&self, readings: Readings) {
+        self.store.write().risk_assess.set_readings(readings.risk_assess);
         *self.readings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(readings);
     }
 
@@ -89,6 +103,9 @@ impl State {
     /// Counts and logs an arrival; gives its number in the log.
     pub(super) fn arrived(&self, marks: &Marks, query: Option<&str>, body: Option<serde_json::Value>) -> u64 {
         lock(&self.stats).count(marks.kind);
+        if marks.kind != RequestKind::Token {
+            self.clock.fetch_add(1, Ordering::Relaxed);
+        }
         let at = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         lock(&self.log).arrived(marks, query, body, at)
     }
@@ -131,30 +148,45 @@ impl State {
         }
     }
 
-    pub(super) fn edit(&self, edit: &Edit) -> Result<(), UnknownReference> {
+    pub(super) fn edit(&self, edit: &Edit) -> Result<(), EditError> {
         let readings = self.readings();
         self.store.write().edit(edit, &readings, Moment::now())
     }
 
-    /// Keeps a write until so many more API requests have come.
+    /// Keeps a write until so many more requests have come.
     pub(super) fn postpone(&self, requests: u64, command: Command, readings: Arc<Readings>) {
-        let before = self.stats().api_total + requests;
-        lock(&self.late).push(Late {
-            before,
-            command,
-            readings,
-        });
+        self.put_off(requests, Deed::Write { command, readings });
     }
 
-    /// Carries out the writes that were kept until now.
+    /// The same with a file for Risk Assess.
+    pub(super) fn postpone_import(&self, requests: u64, job: Job) {
+        self.put_off(requests, Deed::Import(job));
+    }
+
+    fn put_off(&self, requests: u64, deed: Deed) {
+        let before = self.clock.load(Ordering::Relaxed) + requests;
+        lock(&self.late).push(Late { before, deed });
+    }
+
+    /// Carries out what was kept until now.
     pub(super) fn land(&self) {
-        let total = self.stats().api_total;
+        let now = self.clock.load(Ordering::Relaxed);
         let due: Vec<Late> = lock(&self.late)
-            .extract_if(.., |late| late.before <= total)
+            .extract_if(.., |late| late.before <= now)
             .collect();
         for late in due {
-            late.command.land(&mut self.store.write(), &late.readings);
+            match late.deed {
+                Deed::Write { command, readings } => command.land(&mut self.store.write(), &readings),
+                Deed::Import(job) => self.risk_assess(|there| there.land(job)),
+            }
         }
+    }
+
+    /// Looks at Risk Assess once everything has arrived there that is due.
+    pub(super) fn risk_assess<T>(&self, with: impl FnOnce(&mut RiskAssess) -> T) -> T {
+        let there = &mut self.store.write().risk_assess;
+        there.settle_due();
+        with(there)
     }
 
     pub(super) fn paused(&self) -> Paused {

@@ -24,8 +24,17 @@ pub enum RequestKind {
     GraphqlRoles,
     /// GraphQL whose first root field is `__type` or `__schema`.
     GraphqlIntrospection,
+    /// `/QuickIntegration/...`, which is Risk Assess and not Coupa.
+    QuickIntegration,
     /// Anything else.
     Other,
+}
+
+impl RequestKind {
+    /// Whether it goes to Coupa's API, so that Coupa's pace concerns it.
+    pub(super) fn is_coupa_api(self) -> bool {
+        !matches!(self, Self::Token | Self::QuickIntegration)
+    }
 }
 
 /// Requests so far. Every request counts under its kind, also one that was rejected or hit by a fault.
@@ -50,9 +59,11 @@ pub struct Stats {
     pub graphql_roles: u64,
     /// GraphQL introspection.
     pub graphql_introspection: u64,
+    /// Imports into Risk Assess.
+    pub quick_integration: u64,
     /// Any other path or document.
     pub other: u64,
-    /// All of the above but token requests.
+    /// All of the above but token requests and imports.
     pub api_total: u64,
     /// Of these, refused with 429 by the rate limit (not by a fault).
     pub rejected: u64,
@@ -75,9 +86,10 @@ impl Stats {
             RequestKind::GraphqlGroups => &mut self.graphql_groups,
             RequestKind::GraphqlRoles => &mut self.graphql_roles,
             RequestKind::GraphqlIntrospection => &mut self.graphql_introspection,
+            RequestKind::QuickIntegration => &mut self.quick_integration,
             RequestKind::Other => &mut self.other,
         };
         *counter += 1;
-        self.api_total += u64::from(kind != RequestKind::Token);
+        self.api_total += u64::from(kind.is_coupa_api());
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use super::change::Version;
 use super::gaps::GapBook;
 use super::person::{Address, Phone, Profile};
+use super::risk_assess::RiskAssess;
 use super::seed::chance;
 
 /// Streams of the dice, apart from those of `growth` and `person`.
@@ -162,6 +163,8 @@ pub(super) struct Tenant {
     /// Created users whom reads do not show yet.
     pub(super) unborn: BTreeSet<u32>,
     pub(super) gaps: GapBook,
+    /// The tenant beside this one that follows its users.
+    pub(super) risk_assess: RiskAssess,
 }
 
 impl Tenant {

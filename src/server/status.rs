@@ -11,6 +11,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::model::fault::{Fault, FaultKind};
+use crate::model::readiness::Remark;
 use crate::proto;
 use crate::proto::connector::{RateLimitDescription, rate_limit_description};
 
@@ -35,10 +36,22 @@ pub(super) fn status(fault: &Fault, now: Timestamp) -> Status {
         }
         FaultKind::Declined => {
             let metadata = HashMap::from([("reason".to_owned(), message.clone())]);
-            let details = ErrorDetails::with_error_info(CANCELLED, SDK, metadata);
+            let mut details = ErrorDetails::with_error_info(CANCELLED, SDK, metadata);
+            for remark in fault.remarks() {
+                details.add_precondition_failure_violation(remark.rule, remark.element, violation(remark));
+            }
             Status::with_error_details(code, message, details)
         }
         _ => Status::new(code, message),
+    }
+}
+
+/// What was found and what to do, for the person who reads the refusal.
+fn violation(remark: &Remark) -> String {
+    let level = remark.level.name();
+    match remark.fix {
+        "" => format!("{level}: {} ({})", remark.text, remark.source),
+        fix => format!("{level}: {}; {fix} ({})", remark.text, remark.source),
     }
 }
 
@@ -78,6 +91,7 @@ fn rate_limit(until: Timestamp, now: Timestamp) -> RateLimitDescription {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::model::readiness::Level;
 
     #[test]
     fn every_kind_has_its_code() {
@@ -106,6 +120,44 @@ mod tests {
             assert_eq!(status.message(), "m; a");
             assert!(!String::from_utf8_lossy(status.details()).contains("secret"));
         }
+    }
+
+    #[test]
+    fn every_remark_of_a_refusal_is_a_violation() {
+        let remark = |rule, fix| Remark {
+            rule,
+            level: Level::Error,
+            element: "email",
+            column: "EmailAddress",
+            source: "D501",
+            text: "it is blank".to_owned(),
+            fix,
+        };
+        let fault = Fault::new(FaultKind::Declined, "not ready").listing(vec![
+            remark("email-blank", "fill it in"),
+            remark("email-other", ""),
+        ]);
+        let status = status(&fault, Timestamp::UNIX_EPOCH);
+        assert_eq!(status.code(), Code::FailedPrecondition);
+        assert_eq!(status.get_details_error_info().unwrap().reason, "grant_cancelled");
+        let violations = status.get_details_precondition_failure().unwrap().violations;
+        let told: Vec<_> = violations
+            .iter()
+            .map(|one| {
+                (
+                    one.r#type.as_str(),
+                    one.subject.as_str(),
+                    one.description.as_str(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("email-blank", "email", "error: it is blank; fill it in (D501)"),
+                ("email-other", "email", "error: it is blank (D501)"),
+            ]
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::failed;
 use crate::model::fault::{Fault, FaultKind};
 
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     // `one` makes a second binding impossible. Counts of the last complete pass, by the name of what is counted.
     "create table binding (one integer primary key check (one = 1), tenant text not null) strict;
      create table baseline (one integer primary key check (one = 1), taken_at text not null) strict;
@@ -39,6 +39,25 @@ const STEPS: [&str; 2] = [
          outcome text,
          primary key (entry, number)
      ) strict, without rowid;",
+    // The outbox: a parcel is a user's (`user`) or a row of a file (`file`, `line`, and `cells` until it is settled); texts have the forms of
+    // `outbox::form`. Numbers are never given twice.
+    "create table parcel (
+         id integer primary key autoincrement,
+         user text,
+         file text,
+         line integer,
+         cells text,
+         queued_at text not null,
+         attempts integer not null default 0,
+         stage text not null default 'waiting',
+         standing text,
+         told text,
+         settled_at text,
+         check ((user is null) = (file is not null) and (file is null) = (line is null)),
+         check ((settled_at is null) = (standing is null) and (settled_at is null) = (told is null)),
+         check (cells is null or (file is not null and settled_at is null))
+     ) strict;
+     create index parcel_unsettled on parcel (id) where settled_at is null;",
 ];
 
 /// Takes the missing steps, all or none.

@@ -11,6 +11,7 @@
 mod baselines;
 mod journal;
 mod migrate;
+mod outbox;
 mod place;
 
 use std::fs::{File, TryLockError};
@@ -135,6 +136,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // What is recorded here must survive a power cut.
     db.pragma_update(None, "synchronous", "full")?;
     db.pragma_update(None, "foreign_keys", true)?;
+    // What is forgotten here is gone from the file, too: values of an imported row are personal.
+    db.pragma_update(None, "secure_delete", true)?;
     db.pragma_update(None, "trusted_schema", false)?;
     Ok(db)
 }

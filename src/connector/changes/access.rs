@@ -29,13 +29,17 @@ impl Connector {
             item: item.clone(),
         };
         let outcome = self.apply(order, &change).await?;
-        let annotations = match outcome.effect {
+        let mut annotations = match outcome.effect {
             Effect::AlreadySo | Effect::Existed => vec![pack(&c1::GrantAlreadyExists {})],
             Effect::Made | Effect::Reactivated => Vec::new(),
         };
+        let mut granted = grant(&item, user);
+        let told = self.told_downstream(&outcome);
+        granted.annotations.extend(told.clone());
+        annotations.extend(told);
         Ok(c1::GrantManagerServiceGrantResponse {
             annotations,
-            grants: vec![grant(&item, user)],
+            grants: vec![granted],
         })
     }
 
@@ -51,16 +55,17 @@ impl Connector {
             user,
             item: item.clone(),
         };
-        let revoked = match self.apply(order, &change).await {
-            Ok(outcome) => outcome.effect == Effect::Made,
-            Err(fault) if *fault.kind() == FaultKind::NotFound && self.shows(&item).await? => false,
+        let (revoked, told) = match self.apply(order, &change).await {
+            Ok(outcome) => (outcome.effect == Effect::Made, self.told_downstream(&outcome)),
+            Err(fault) if *fault.kind() == FaultKind::NotFound && self.shows(&item).await? => (false, None),
             Err(fault) => return Err(fault),
         };
-        let annotations = if revoked {
+        let mut annotations = if revoked {
             Vec::new()
         } else {
             vec![pack(&c1::GrantAlreadyRevoked {})]
         };
+        annotations.extend(told);
         Ok(c1::GrantManagerServiceRevokeResponse { annotations })
     }
 

@@ -1,4 +1,5 @@
-//! Actions on accounts: `disable_user`, `enable_user` and `update_user`.
+//! Actions on accounts: `disable_user`, `enable_user` and `update_user` change them; where accounts are followed into Risk Assess,
+//! `risk_assess_readiness`, `risk_assess_status` and `risk_assess_sync_user` tell about them.
 //!
 //! Every action belongs to the type `user`. Its name is its own, so it is found with the type and without it.
 //!
@@ -11,13 +12,17 @@ use prost_types::value::Kind as ValueKind;
 use prost_types::{ListValue, Struct, Value};
 
 use super::super::Connector;
+use super::super::downstream::{readiness_values, status_values};
 use super::super::kind::Kind;
 use super::apply;
 use super::arguments::{only_user, user_and_elements, user_field};
 use super::elements::Element;
 use super::invocations::Progress;
+use super::returns::{change_fields, readiness_fields, status_fields};
 use crate::model::change::{Activity, Change, Effect, Order, Outcome};
+use crate::model::downstream::FollowAccounts;
 use crate::model::fault::{Fault, FaultKind};
+use crate::model::id::UserId;
 use crate::proto::config;
 use crate::proto::connector as c1;
 
@@ -32,25 +37,58 @@ const LONGEST_WAIT: Duration = Duration::from_hours(1);
 enum Action {
     Disable,
     Enable,
+    Readiness,
+    Status,
+    SyncUser,
     Update,
+}
+
+/// What an action does.
+enum Work {
+    Change(Change),
+    Ask(Question, UserId),
+}
+
+/// A question about the account behind the license.
+#[derive(Clone, Copy)]
+enum Question {
+    Readiness,
+    Status,
+    Follow,
 }
 
 impl Action {
     /// Every action, by name.
-    const ALL: [Self; 3] = [Self::Disable, Self::Enable, Self::Update];
+    const ALL: [Self; 6] = [
+        Self::Disable,
+        Self::Enable,
+        Self::Readiness,
+        Self::Status,
+        Self::SyncUser,
+        Self::Update,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Disable => "disable_user",
             Self::Enable => "enable_user",
+            Self::Readiness => "risk_assess_readiness",
+            Self::Status => "risk_assess_status",
+            Self::SyncUser => "risk_assess_sync_user",
             Self::Update => "update_user",
         }
     }
 
-    fn find(name: &str, kind: &str) -> Result<Self, Fault> {
+    const fn needs_downstream(self) -> bool {
+        match self {
+            Self::Readiness | Self::Status | Self::SyncUser => true,
+            Self::Disable | Self::Enable | Self::Update => false,
+        }
+    }
+
+    fn find(name: &str, kind: &str, mut offered: impl Iterator<Item = Self>) -> Result<Self, Fault> {
         let of_type = kind.is_empty() || kind == Kind::User.id();
-        Self::ALL
-            .into_iter()
+        offered
             .find(|action| of_type && action.name() == name)
             .ok_or_else(|| Fault::new(FaultKind::NotFound, "no such action"))
     }
@@ -60,6 +98,7 @@ impl Action {
             Self::Disable => c1::ActionType::AccountDisable,
             Self::Enable => c1::ActionType::AccountEnable,
             Self::Update => c1::ActionType::AccountUpdateProfile,
+            Self::Readiness | Self::Status | Self::SyncUser => c1::ActionType::Dynamic,
         }
     }
 
@@ -70,6 +109,18 @@ impl Action {
                 "Deactivates an account; nobody can sign in with it",
             ),
             Self::Enable => ("Enable user", "Activates an account"),
+            Self::Readiness => (
+                "Risk Assess readiness",
+                "Judges whether a user is ready for the Risk Assess license, and tells what to fix",
+            ),
+            Self::Status => (
+                "Risk Assess status",
+                "Tells what is known of a user's account in Risk Assess, and by what evidence; asks nobody",
+            ),
+            Self::SyncUser => (
+                "Risk Assess: follow user",
+                "Reads a user in Coupa, brings the ledger up to date, and delivers where delivery is this connector's",
+            ),
             Self::Update => (
                 "Update user",
                 "Sets elements of an account; what is left out stays as it is",
@@ -89,7 +140,7 @@ impl Action {
             name: self.name().to_owned(),
             arguments,
             constraints,
-            return_types: return_types(),
+            return_types: self.return_types(),
             display_name: title.to_owned(),
             description: description.to_owned(),
             action_type: vec![self.action_type().into()],
@@ -97,26 +148,58 @@ impl Action {
         }
     }
 
-    fn change(self, arguments: &Struct) -> Result<Change, Fault> {
+    fn work(self, arguments: &Struct) -> Result<Work, Fault> {
         let set = |to| {
             let user = only_user(arguments)?;
-            Ok(Change::SetActive { user, to })
+            Ok(Work::Change(Change::SetActive { user, to }))
         };
+        let ask = |question| Ok(Work::Ask(question, only_user(arguments)?));
         match self {
             Self::Disable => set(Activity::Inactive),
             Self::Enable => set(Activity::Active),
+            Self::Readiness => ask(Question::Readiness),
+            Self::Status => ask(Question::Status),
+            Self::SyncUser => ask(Question::Follow),
             Self::Update => {
                 let (user, draft) = user_and_elements(arguments)?;
-                Ok(Change::Update {
+                Ok(Work::Change(Change::Update {
                     user,
                     draft: Box::new(draft),
-                })
+                }))
             }
+        }
+    }
+
+    /// What it gives back.
+    fn return_types(self) -> Vec<config::Field> {
+        match self {
+            Self::Disable | Self::Enable | Self::Update => change_fields(),
+            Self::Readiness => readiness_fields(),
+            Self::Status | Self::SyncUser => status_fields(),
+        }
+    }
+}
+
+/// Answers a question about the account behind the license.
+async fn answer(accounts: &dyn FollowAccounts, question: Question, user: UserId) -> Result<Struct, Fault> {
+    match question {
+        Question::Readiness => Ok(readiness_values(&accounts.readiness(user).await?)),
+        Question::Status => Ok(status_values(accounts.record(user).await?.as_ref(), accounts)),
+        Question::Follow => {
+            let followed = accounts.follow(user).await?;
+            Ok(status_values(Some(&followed.record), accounts))
         }
     }
 }
 
 impl Connector {
+    /// The actions there are here.
+    fn actions(&self) -> impl Iterator<Item = Action> + use<> {
+        let followed = self.downstream.is_some();
+        let offered = move |action: &Action| followed || !action.needs_downstream();
+        Action::ALL.into_iter().filter(offered)
+    }
+
     /// The actions of a type; without a type, of all types.
     pub fn list_action_schemas(
         &self,
@@ -124,7 +207,7 @@ impl Connector {
     ) -> c1::ListActionSchemasResponse {
         let kind = request.resource_type_id.as_str();
         let asked = kind.is_empty() || kind == Kind::User.id();
-        let actions = Action::ALL.into_iter().filter(|_| asked);
+        let actions = self.actions().filter(|_| asked);
         c1::ListActionSchemasResponse {
             schemas: actions.map(Action::schema).collect(),
             annotations: Vec::new(),
@@ -137,7 +220,7 @@ impl Connector {
         request: &c1::GetActionSchemaRequest,
     ) -> Result<c1::GetActionSchemaResponse, Fault> {
         Ok(c1::GetActionSchemaResponse {
-            schema: Some(Action::find(&request.name, "")?.schema()),
+            schema: Some(Action::find(&request.name, "", self.actions())?.schema()),
             annotations: Vec::new(),
         })
     }
@@ -148,15 +231,22 @@ impl Connector {
         order: &Order,
         request: &c1::InvokeActionRequest,
     ) -> Result<c1::InvokeActionResponse, Fault> {
-        let action = Action::find(&request.name, &request.resource_type_id)?;
+        let action = Action::find(&request.name, &request.resource_type_id, self.actions())?;
         let tenant = Arc::clone(self.writes()?);
-        let change = action.change(&request.args.clone().unwrap_or_default())?;
+        let work = action.work(&request.args.clone().unwrap_or_default())?;
         let wait = patience(request.inline_wait.as_ref())?;
         let order = order.clone();
+        let downstream = self.downstream.clone();
         let work = async move {
-            apply(&*tenant, &order, &change)
-                .await
-                .map(|outcome| values(&outcome))
+            match (work, downstream) {
+                (Work::Change(change), _) => {
+                    let outcome = apply(&*tenant, &order, &change).await?;
+                    Ok(values(&outcome))
+                }
+                (Work::Ask(question, user), Some(accounts)) => answer(&*accounts, question, user).await,
+                // Such an action was not found.
+                (Work::Ask(..), None) => Err(Fault::internal("nobody follows accounts")),
+            }
         };
         let mut invocation = self.invocations.begin(action.name(), work)?;
         let (status, response) = told(invocation.ended(wait).await);
@@ -195,29 +285,6 @@ fn patience(asked: Option<&prost_types::Duration>) -> Result<Duration, Fault> {
     };
     let wait = Duration::try_from(*asked).map_err(|_| Fault::invalid("inline_wait is negative"))?;
     Ok(wait.min(LONGEST_WAIT))
-}
-
-/// What every action gives back.
-fn return_types() -> Vec<config::Field> {
-    let field = |name: &str, title: &str, description: &str, field| config::Field {
-        name: name.to_owned(),
-        display_name: title.to_owned(),
-        description: description.to_owned(),
-        field: Some(field),
-        ..config::Field::default()
-    };
-    let switch = || config::field::Field::BoolField(config::BoolField::default());
-    let texts = config::field::Field::StringSliceField(config::StringSliceField::default());
-    vec![
-        field(
-            "success",
-            "Success",
-            "Whether the account is as asked for",
-            switch(),
-        ),
-        field("changed", "Changed", "Whether it was not so before", switch()),
-        field("findings", "Findings", "What a person should know", texts),
-    ]
 }
 
 fn values(outcome: &Outcome) -> Struct {

@@ -16,13 +16,17 @@ mod arguments;
 mod draft;
 mod elements;
 mod invocations;
+mod returns;
 
 use std::sync::Arc;
 
 pub(super) use account::{account_provisioning, account_schema};
 pub(super) use invocations::Invocations;
 
+use prost_types::Any;
+
 use super::Connector;
+use super::downstream::followed_metadata;
 use super::kind::{Key, Kind};
 use crate::model::change::{Change, Order, Outcome, WriteTenant};
 use crate::model::fault::{Fault, FaultKind};
@@ -50,6 +54,12 @@ impl Connector {
 
     async fn apply(&self, order: &Order, change: &Change) -> Result<Outcome, Fault> {
         apply(&**self.writes()?, order, change).await
+    }
+
+    /// What a change says of the account that it leads to in Risk Assess.
+    fn told_downstream(&self, outcome: &Outcome) -> Option<Any> {
+        let (followed, accounts) = outcome.downstream.as_ref().zip(self.downstream.as_ref())?;
+        Some(followed_metadata(followed, &accounts.claim(&followed.record)))
     }
 
     /// Resources are not created: accounts have a call of their own, and the rest is set up in Coupa.

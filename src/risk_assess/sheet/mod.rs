@@ -5,5 +5,6 @@
 mod read;
 mod write;
 
-pub use read::{Form, Line, Sheet, read};
+pub use read::{Form, Line, Sheet, read, read_untrimmed};
+pub(crate) use write::without_guard;
 pub use write::{Cell, Section, Tint, csv, xlsx};

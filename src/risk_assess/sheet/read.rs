@@ -1,6 +1,6 @@
 //! Reading a table from the bytes of a file: CSV with or without a byte-order mark, or the first sheet of an XLSX.
 //!
-//! Invariant: every cell is text as a person sees it, trimmed; a whole number in an XLSX has no `.0`; empty lines are left out.
+//! Invariant: every cell is text as a person sees it, trimmed unless asked otherwise; a whole number in an XLSX has no `.0`; empty lines are left out.
 
 use std::io::Cursor;
 
@@ -33,12 +33,23 @@ pub struct Sheet {
 pub struct Line {
     /// Number in the file, from 1 with the header.
     pub number: u64,
-    /// Texts, trimmed.
+    /// Texts; trimmed by [`read`].
     pub cells: Vec<String>,
 }
 
 /// Reads a table. An XLSX is known by its first bytes, whatever the file is called.
 pub fn read(bytes: &[u8]) -> Result<Sheet, Fault> {
+    let mut sheet = read_untrimmed(bytes)?;
+    for cell in sheet.lines.iter_mut().flat_map(|line| &mut line.cells) {
+        if cell.trim().len() < cell.len() {
+            *cell = cell.trim().to_owned();
+        }
+    }
+    Ok(sheet)
+}
+
+/// The same with the cells below the header as they stand, spaces at their edges included: for who looks for those.
+pub fn read_untrimmed(bytes: &[u8]) -> Result<Sheet, Fault> {
     if bytes.starts_with(b"PK") {
         return read_xlsx(bytes);
     }
@@ -57,7 +68,6 @@ fn read_csv(bytes: &[u8]) -> Result<Sheet, Fault> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
-        .trim(csv::Trim::All)
         .delimiter(delimiter(text))
         .from_reader(text.as_bytes());
     let mut rows = Vec::new();
@@ -117,24 +127,32 @@ fn shown(cell: &Data) -> String {
         Data::Bool(true) => "Yes".to_owned(),
         Data::Bool(false) => "No".to_owned(),
         // `Display` of a whole number has no fraction.
-        other => other.to_string().trim().to_owned(),
+        other => other.to_string(),
     }
 }
 
 fn table(form: Form, rows: Vec<Line>) -> Result<Sheet, Fault> {
     let mut rows = rows
         .into_iter()
-        .filter(|line| line.cells.iter().any(|cell| !cell.is_empty()));
+        .filter(|line| line.cells.iter().any(|cell| !cell.trim().is_empty()));
     let mut header = rows
         .next()
         .ok_or_else(|| Fault::invalid("the file is empty").advise("its first line must name the columns"))?
         .cells;
+    for name in &mut header {
+        *name = name.trim().to_owned();
+    }
     while header.last().is_some_and(String::is_empty) {
         header.pop();
     }
     let mut lines: Vec<Line> = rows.collect();
     for line in &mut lines {
-        if line.cells.iter().skip(header.len()).any(|cell| !cell.is_empty()) {
+        if line
+            .cells
+            .iter()
+            .skip(header.len())
+            .any(|cell| !cell.trim().is_empty())
+        {
             return Err(Fault::invalid(format!(
                 "line {} has more cells than the header has columns",
                 line.number
@@ -167,6 +185,10 @@ mod tests {
             (3, vec!["O'Brien; Ann".to_owned(), "ann@example.com".to_owned()])
         );
         assert_eq!(lines[1], (4, vec!["Bo".to_owned(), String::new()]));
+        let kept = read_untrimmed(b" Name ,Email\n Bo ,\"\"\n , \n").unwrap();
+        assert_eq!(kept.header, ["Name", "Email"]);
+        assert_eq!(kept.lines.len(), 1, "blanks alone are nothing");
+        assert_eq!(kept.lines[0].cells, [" Bo ", ""]);
     }
 
     #[test]

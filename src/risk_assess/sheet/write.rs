@@ -76,14 +76,46 @@ pub fn csv(header: &[String], rows: &[Vec<Cell>]) -> Result<Vec<u8>, Fault> {
     writer.into_inner().map_err(|error| failed(&error))
 }
 
-/// Text that no spreadsheet takes for a formula (OWASP: a leading `=`, `+`, `-`, `@`, tab or carriage return).
+/// What a spreadsheet takes for the start of a formula; the wide forms are folded to these by East Asian versions.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// Text that no spreadsheet takes for a formula: an apostrophe before each part that would be one (OWASP, CSV injection: a leading `=`, `+`,
+/// `-`, `@`, tab, carriage return or line feed, blanks before it aside). Where a spreadsheet is set to another separator it splits a
+/// cell there, quotes or not, so what follows a separator counts as a start, too.
 fn harmless(text: &str) -> Cow<'_, str> {
-    if text.starts_with([
-        '=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
-    ]) {
-        Cow::Owned(format!("'{text}"))
-    } else {
-        Cow::Borrowed(text)
+    let led_by_control = text.starts_with(['\t', '\r', '\n']);
+    if !led_by_control && !text.contains(FORMULA) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 1);
+    if led_by_control {
+        safe.push('\'');
+    }
+    for part in text.split_inclusive([';', '|', '\t', '\r', '\n']) {
+        if starts_formula(part) {
+            safe.push('\'');
+        }
+        safe.push_str(part);
+    }
+    Cow::Owned(safe)
+}
+
+fn starts_formula(text: &str) -> bool {
+    text.trim_start_matches(is_blank).starts_with(FORMULA)
+}
+
+/// Nothing to see, and dropped by one or the other reader.
+fn is_blank(letter: char) -> bool {
+    letter.is_whitespace()
+        || letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+}
+
+/// A cell of a CSV without the apostrophe that [`csv`] and others put before what would start a formula.
+pub(crate) fn without_guard(text: &str) -> &str {
+    match text.strip_prefix('\'') {
+        Some(rest) if starts_formula(rest) => rest,
+        _ => text,
     }
 }
 
@@ -146,5 +178,29 @@ mod tests {
             text,
             "\u{feff}a,b\r\n'=cmd|' /C calc'!A0,\"x\"\"y, z\nü\"\r\n'-1,'@x\r\n"
         );
+    }
+
+    #[test]
+    fn a_formula_is_found_behind_blanks_and_behind_separators() {
+        for (text, safe) in [
+            ("  =1", "'  =1"),
+            ("\u{a0}\u{feff}+1", "'\u{a0}\u{feff}+1"),
+            ("\n=1", "'\n'=1"),
+            ("\tx", "'\tx"),
+            ("\rx", "'\rx"),
+            ("\nx", "'\nx"),
+            ("x;=1", "x;'=1"),
+            ("x\n @y", "x\n' @y"),
+            ("\u{ff1d}1", "'\u{ff1d}1"),
+            ("a-b+c=d@e", "a-b+c=d@e"),
+            ("x\r\ny; z", "x\r\ny; z"),
+            ("'quoted'", "'quoted'"),
+            ("", ""),
+        ] {
+            assert_eq!(harmless(text), safe, "{text:?}");
+        }
+        for text in ["=1", "-1", "+44 20", "@x", "plain", "'quoted'"] {
+            assert_eq!(without_guard(&harmless(text)), text);
+        }
     }
 }

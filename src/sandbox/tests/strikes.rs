@@ -251,13 +251,13 @@ async fn every_edit_does_what_it_says() {
         Change::RemoveGroup(987_654),
         Change::ReplaceRoles(vec![role, 987_654]),
     ] {
-        assert_eq!(edit(unknown), Err(UnknownReference));
+        assert_eq!(edit(unknown), Err(EditError::UnknownReference));
     }
     let stranger = Edit {
         user: 987_654,
         change: Change::SetActive(true),
     };
-    assert_eq!(tenant.running.edit(&stranger), Err(UnknownReference));
+    assert_eq!(tenant.running.edit(&stranger), Err(EditError::UnknownReference));
     assert_eq!(tenant.truly(user.id).roles, [role], "and nothing changed");
 }
 

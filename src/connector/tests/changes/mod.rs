@@ -4,6 +4,7 @@
 mod access;
 mod accounts;
 mod actions;
+mod downstream;
 
 use std::sync::Mutex;
 
@@ -18,6 +19,7 @@ use crate::model::change::{
     AccountDraft, Activity, AuthenticationMethod, Change, Effect, OnInactive, Order, Outcome, Plan,
     RequestId, Via,
 };
+use crate::model::downstream::Followed;
 use crate::model::id::UserId;
 use crate::model::journal::{EntryId, Held};
 use crate::model::tenant::{Finding, User};
@@ -33,6 +35,7 @@ struct Writes {
     withheld: Mutex<Option<&'static str>>,
     /// Changes wait while it is set.
     hold: watch::Sender<bool>,
+    downstream: Mutex<Option<Box<Followed>>>,
 }
 
 impl Writes {
@@ -44,6 +47,7 @@ impl Writes {
             fault: Mutex::default(),
             withheld: Mutex::default(),
             hold: watch::Sender::new(false),
+            downstream: Mutex::default(),
         })
     }
 
@@ -125,7 +129,7 @@ impl WriteTenant for Writes {
             findings: vec![Finding {
                 text: "role 9 appeared meanwhile".to_owned(),
             }],
-            downstream: None,
+            downstream: self.downstream.lock().unwrap().clone(),
         })
     }
 

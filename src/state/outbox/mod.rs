@@ -1,0 +1,181 @@
+//! The outbox towards Risk Assess, in the state database; its rows have the forms of [`form`].
+//!
+//! Invariants: a method that returned is on disk (one transaction, WAL, synchronous FULL); a settled parcel never changes, its number is
+//! never given again, and the values of its row are gone from the file.
+
+mod form;
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+use rusqlite::{Transaction, TransactionBehavior};
+
+use self::form::{Row, SENDING, SETTLED, Unreadable, WAITING};
+use super::{DATABASE, State};
+use crate::model::downstream::{Load, Outbox, Parcel, ParcelId, ParcelStage};
+use crate::model::fault::{Fault, FaultKind};
+
+impl Outbox for State {
+    fn post(&self, loads: &[Load]) -> Result<(), Fault> {
+        self.record_all(|change, queued_at| {
+            for load in loads {
+                put_in(change, load, queued_at)?;
+            }
+            Ok(Ok(()))
+        })
+    }
+
+    fn unsettled(&self) -> Result<Vec<Parcel>, Fault> {
+        self.parcels_where("settled_at is null")
+    }
+
+    fn parcels(&self) -> Result<Vec<Parcel>, Fault> {
+        self.parcels_where("true")
+    }
+
+    fn advance(&self, parcels: &[ParcelId], stage: &ParcelStage) -> Result<(), Fault> {
+        self.record_all(|change, _| {
+            for parcel in parcels {
+                if move_on(change, *parcel, stage)? == 0 {
+                    return Ok(Err(settled_already(*parcel)));
+                }
+            }
+            Ok(Ok(()))
+        })?;
+        if matches!(stage, ParcelStage::Settled { .. }) {
+            self.forget();
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Runs `work` in one transaction: all or nothing.
+    fn record_all(
+        &self,
+        work: impl FnOnce(&Transaction<'_>, &str) -> rusqlite::Result<Result<(), Fault>>,
+    ) -> Result<(), Fault> {
+        let now = form::time_text(Timestamp::now());
+        let write = || -> rusqlite::Result<Result<(), Fault>> {
+            let mut db = self.db();
+            let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if let Err(fault) = self.claim(&change)? {
+                return Ok(Err(fault));
+            }
+            if let Err(fault) = work(&change, &now)? {
+                return Ok(Err(fault));
+            }
+            change.commit()?;
+            Ok(Ok(()))
+        };
+        write().map_err(|error| self.failed(error))?
+    }
+
+    /// Parcels of which the condition holds, ascending.
+    fn parcels_where(&self, condition: &'static str) -> Result<Vec<Parcel>, Fault> {
+        let select = format!(
+            "select id, user, file, line, cells, queued_at, attempts, stage, standing, told, settled_at
+             from parcel where {condition} order by id"
+        );
+        let read = || -> rusqlite::Result<Vec<Row>> {
+            let db = self.db();
+            let mut select = db.prepare_cached(&select)?;
+            select.query_map([], row)?.collect()
+        };
+        let rows = read().map_err(|error| self.failed(error))?;
+        let parcel = |row: Row| {
+            let id = row.id;
+            row.parcel().map_err(|error| self.unreadable_parcel(id, error))
+        };
+        rows.into_iter().map(parcel).collect()
+    }
+
+    /// Empties the write-ahead log, which still has the pages as they were before. While another process reads this cannot be done now; then
+    /// the next time does it, or the last one who closes the database.
+    fn forget(&self) {
+        let emptied = self
+            .db()
+            .query_row("pragma wal_checkpoint(truncate)", [], |row| row.get::<_, bool>(0));
+        if !matches!(emptied, Ok(false)) {
+            tracing::debug!("the write-ahead log of the state is in use and was not emptied");
+        }
+    }
+
+    fn unreadable_parcel(&self, parcel: i64, error: Unreadable) -> Fault {
+        Fault::corrupt(format!(
+            "parcel {parcel} of the outbox in {} is not understood",
+            self.dir().join(DATABASE).display()
+        ))
+        .because(error)
+        .advise("if a newer version of this program wrote it, use that one")
+    }
+}
+
+fn put_in(change: &Transaction<'_>, load: &Load, queued_at: &str) -> rusqlite::Result<()> {
+    // One that is being sent may have been rendered before what is posted now: only a waiting one stands for it.
+    match load {
+        Load::User(user) => change.execute(
+            "insert into parcel (user, queued_at) select ?1, ?2
+             where not exists (select 1 from parcel where user = ?1 and stage = ?3)",
+            (user.to_string(), queued_at, WAITING),
+        )?,
+        Load::Row { file, line, cells } => {
+            let cells = form::cells_text(cells)
+                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+            change.execute(
+                "insert into parcel (file, line, cells, queued_at) select ?1, ?2, ?3, ?4
+                 where not exists (select 1 from parcel where file = ?1 and line = ?2 and stage = ?5)",
+                (&*file.0, line, cells, queued_at, WAITING),
+            )?
+        }
+    };
+    Ok(())
+}
+
+/// How many parcels that moved: none if it is settled, or there is none.
+fn move_on(change: &Transaction<'_>, parcel: ParcelId, stage: &ParcelStage) -> rusqlite::Result<usize> {
+    match stage {
+        ParcelStage::Waiting => change.execute(
+            "update parcel set stage = ?2 where id = ?1 and settled_at is null",
+            (parcel.0, WAITING),
+        ),
+        ParcelStage::Sending => change.execute(
+            "update parcel set stage = ?2, attempts = attempts + 1 where id = ?1 and settled_at is null",
+            (parcel.0, SENDING),
+        ),
+        ParcelStage::Settled { standing, told, at } => change.execute(
+            "update parcel set stage = ?2, standing = ?3, told = ?4, settled_at = ?5, cells = null
+             where id = ?1 and settled_at is null",
+            (
+                parcel.0,
+                SETTLED,
+                form::standing_text(*standing),
+                &**told,
+                form::time_text(*at),
+            ),
+        ),
+    }
+}
+
+fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        id: row.get(0)?,
+        user: row.get(1)?,
+        file: row.get(2)?,
+        line: row.get(3)?,
+        cells: row.get(4)?,
+        queued_at: row.get(5)?,
+        attempts: row.get(6)?,
+        stage: row.get(7)?,
+        standing: row.get(8)?,
+        told: row.get(9)?,
+        settled_at: row.get(10)?,
+    })
+}
+
+fn settled_already(parcel: ParcelId) -> Fault {
+    Fault::new(
+        FaultKind::Conflict,
+        format!("parcel {parcel} of the outbox is settled already, or there is none"),
+    )
+}
