@@ -239,12 +239,11 @@ impl Pass<'_> {
             let mut news = Vec::with_capacity(batch.len());
             for user in batch {
                 let at = Timestamp::now();
-                match self.downstream.profiles.profile(*user).await? {
-                    Some(profile) => news.push((profile, at)),
-                    None => {
-                        let absent = move |record| account::absent(record, at);
-                        self.downstream.books.revise(vec![*user], absent).await?;
-                    }
+                if let Some(profile) = self.downstream.profiles.profile(*user).await? {
+                    news.push((profile, at));
+                } else {
+                    let absent = move |record| account::absent(record, at);
+                    self.downstream.books.revise(vec![*user], absent).await?;
                 }
             }
             self.take(news).await?;

@@ -93,6 +93,7 @@ enum Retrigger {
 
 /// The uncertain facts, as they are in this world.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 struct Readings {
     sync_is_on: bool,
     removal_closes: bool,
@@ -106,7 +107,7 @@ struct Readings {
 }
 
 /// What happens.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Event {
     SetLogin(usize, usize),
     SetEmail(usize, usize),
