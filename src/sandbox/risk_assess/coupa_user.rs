@@ -67,24 +67,8 @@ impl CoupaUser {
                     number: text(tenant, ty, phone, "number"),
                     extension: text(tenant, ty, phone, "extension"),
                 }),
-                address: part(tenant, Type::User, user, "default-address").map(|(ty, address)| {
-                    let iso = text(tenant, ty, address, "state-iso-code");
-                    let country = part(tenant, ty, address, "country");
-                    Address {
-                        street1: text(tenant, ty, address, "street1"),
-                        street2: text(tenant, ty, address, "street2"),
-                        city: text(tenant, ty, address, "city"),
-                        state: if iso.is_empty() {
-                            text(tenant, ty, address, "state")
-                        } else {
-                            iso
-                        },
-                        postal_code: text(tenant, ty, address, "postal-code"),
-                        country: country
-                            .map(|(ty, country)| text(tenant, ty, country, "code"))
-                            .unwrap_or_default(),
-                    }
-                }),
+                address: part(tenant, Type::User, user, "default-address")
+                    .map(|(ty, address)| Address::of(tenant, ty, address)),
             }
         })
     }
@@ -135,6 +119,34 @@ impl CoupaUser {
     }
 }
 
+impl Address {
+    fn of(tenant: &Tenant, ty: Type, address: u64) -> Self {
+        let value = |name| text(tenant, ty, address, name);
+        let country = part(tenant, ty, address, "country");
+        let country = country.map(|(ty, country)| text(tenant, ty, country, "code"));
+        let country = country.unwrap_or_default();
+        Self {
+            street1: value("street1"),
+            street2: value("street2"),
+            city: value("city"),
+            state: state(&country, value("state"), &value("state-iso-code")),
+            postal_code: value("postal-code"),
+            country,
+        }
+    }
+}
+
+/// In the US and Canada the code, which is what Risk Assess has in its lists (D501), without the country that ISO 3166-2 puts before
+/// it; elsewhere the text.
+fn state(country: &str, name: String, iso: &str) -> String {
+    let code = iso.rsplit('-').next().unwrap_or_default().to_owned();
+    let coded = ["US", "CA"]
+        .iter()
+        .any(|listed| country.eq_ignore_ascii_case(listed));
+    let (first, second) = if coded { (code, name) } else { (name, code) };
+    if first.is_empty() { second } else { first }
+}
+
 impl Phone {
     /// Digits alone in the US, where no country code means the US, too; else `+41 44 5550000`.
     fn number(&self) -> String {
@@ -175,5 +187,21 @@ fn text(tenant: &Tenant, ty: Type, handle: u64, name: &str) -> String {
     {
         Some(Leaf::Text(text)) => text.into_owned(),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn states_are_codes_where_risk_assess_lists_them() {
+        let of = |country, name: &str, iso| state(country, name.to_owned(), iso);
+        assert_eq!(of("us", "Nevada", "US-NV"), "NV");
+        assert_eq!(of("US", "NV", ""), "NV");
+        assert_eq!(of("CH", "Zürich", "CH-ZH"), "Zürich");
+        assert_eq!(of("CH", "", "CH-ZH"), "ZH");
+        assert_eq!(of("CH", "", ""), "");
     }
 }
