@@ -210,7 +210,7 @@ async fn somebody_else_can_make_of_a_person_what_the_api_would_refuse() {
         empty: vec!["shoe-size".to_owned()],
         ..ProfileEdit::default()
     };
-    assert_eq!(edit(unknown.clone()), Err(EditError::UnknownReference));
+    assert_eq!(edit(unknown.clone()), Err(UnknownReference));
     assert_eq!(tenant.truly(user.id).login, "new.login");
     let told = serde_json::to_string(&unknown).unwrap();
     assert_eq!(serde_json::from_str::<ProfileEdit>(&told).unwrap(), unknown);
