@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::sandbox::tenant::{Class, Tenant};
 
 use super::accounts::{Account, Origin};
-use super::coupa_user::is_licensed;
+use super::coupa_user::{CoupaUser, is_licensed};
 use super::fields::Field;
 use super::rules::SUPPLIERS;
-use super::{INTEGRATION_GROUP, INTEGRATION_LOGIN};
+use super::{INTEGRATION_GROUP, INTEGRATION_LOGIN, native};
 
 /// Why an account is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,13 +152,16 @@ impl Tenant {
         there.hand_made.push(HandMade { account, why, users });
     }
 
-    /// Indices of active people of the house who have an e-mail address and no license.
-    fn unlicensed_people(&self) -> Vec<u64> {
+    /// Indices of active people of the house who have an e-mail address, no license, and nothing else that is odd.
+    fn unlicensed_people(&mut self) -> Vec<u64> {
         let looked_at = self.users.iter().take(LOOKED_AT).zip(0_u64..);
-        looked_at
+        let people: Vec<u64> = looked_at
             .filter(|(row, _)| row.class == Class::Internal && row.active && !is_licensed(row.licenses))
             .filter(|(_, user)| self.email(*user).is_some())
             .map(|(_, user)| user)
+            .collect();
+        let fit = people.into_iter();
+        fit.filter(|&user| native::fits(&CoupaUser::of(self, user)))
             .collect()
     }
 }
