@@ -270,7 +270,7 @@ fn within_limits(user: &CoupaUser, readings: &Readings) -> Result<BTreeMap<Field
     }
 }
 
-/// Whether a user has nothing that the rules of the import refuse.
+/// Whether a user has an e-mail address and nothing that the rules of the import refuse.
 pub(super) fn fits(user: &CoupaUser) -> bool {
-    within_limits(user, &Readings::default()).is_ok()
+    !user.email.is_empty() && within_limits(user, &Readings::default()).is_ok()
 }
