@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::sandbox::tenant::{Class, Tenant};
 
 use super::accounts::{Account, Origin};
-use super::coupa_user::is_licensed;
+use super::coupa_user::CoupaUser;
 use super::fields::Field;
 use super::rules::SUPPLIERS;
-use super::{INTEGRATION_GROUP, INTEGRATION_LOGIN};
+use super::{INTEGRATION_GROUP, INTEGRATION_LOGIN, native};
 
 /// Why an account is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,13 +152,24 @@ impl Tenant {
         there.hand_made.push(HandMade { account, why, users });
     }
 
-    /// Indices of active people of the house who have an e-mail address and no license.
-    fn unlicensed_people(&self) -> Vec<u64> {
-        let looked_at = self.users.iter().take(LOOKED_AT).zip(0_u64..);
-        looked_at
-            .filter(|(row, _)| row.class == Class::Internal && row.active && !is_licensed(row.licenses))
-            .filter(|(_, user)| self.email(*user).is_some())
-            .map(|(_, user)| user)
+    /// Indices of active people of the house who have an e-mail address, no license, and nothing that is odd.
+    fn unlicensed_people(&mut self) -> Vec<u64> {
+        let looked_at = 0..self.users.len().min(LOOKED_AT) as u64;
+        let of_the_house = looked_at.filter(|&user| self.user(user).class == Class::Internal);
+        let mut people: Vec<u64> = of_the_house.collect();
+        people.retain(|&user| {
+            let user = CoupaUser::of(self, user);
+            user.active && !user.licensed && native::fits(&user)
+        });
+        people
+    }
+
+    /// Coupa ids of those of them about whom nothing was made by hand.
+    pub(in crate::sandbox) fn plain_people(&mut self) -> Vec<u64> {
+        let people = self.unlicensed_people();
+        let made = &self.risk_assess.hand_made;
+        let ids = people.into_iter().map(|user| self.user(user).id);
+        ids.filter(|id| !made.iter().any(|made| made.users.contains(id)))
             .collect()
     }
 }

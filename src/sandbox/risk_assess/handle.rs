@@ -62,6 +62,12 @@ impl Handle {
         self.look(|there| there.hand_made.clone())
     }
 
+    /// Coupa ids of active people of the house without the license whom nothing keeps from a sync, and about whom nothing was made by
+    /// hand. They are looked for among the first 600 users.
+    pub fn plain_people(&self) -> Vec<u64> {
+        self.state.store.write().plain_people()
+    }
+
     /// What could not be carried over, oldest first.
     pub fn problems(&self) -> Vec<Problem> {
         self.look(|there| there.problems.clone())

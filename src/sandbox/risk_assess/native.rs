@@ -132,7 +132,7 @@ impl Sync<'_> {
                 ..Mismatch::whole(Reason::NoEmail)
             });
         }
-        let fields = self.within_limits()?;
+        let fields = within_limits(self.user, self.readings)?;
         let found = self.find()?.cloned();
         if let Some(found) = &found
             && found.supplier
@@ -233,39 +233,44 @@ impl Sync<'_> {
         }
         Ok(())
     }
+}
 
-    /// The values, judged by the rules of the import or cut, as the reading says.
-    fn within_limits(&self) -> Result<BTreeMap<Field, String>, Mismatch> {
-        let mut fields = self.user.fields();
-        let country = fields.get(&Field::Country).cloned();
-        for (&field, value) in &mut fields {
-            let Some(column) = column_of(Place::Text(field)).filter(|_| !value.is_empty()) else {
-                continue;
-            };
-            match self.readings.limits {
-                Limits::NotEnforced => {}
-                Limits::Cut if column.check == Check::Phone => {}
-                Limits::Cut => *value = value.chars().take(column.longest).collect(),
-                Limits::Rejected => {
-                    let wrong = rules::complaint(column, value, country.as_deref(), self.readings.phones);
-                    if wrong.is_some() {
-                        return Err(Mismatch {
-                            field: Some(field),
-                            ..Mismatch::whole(Reason::BadValue)
-                        });
-                    }
+/// The values, judged by the rules of the import or cut, as the reading says.
+fn within_limits(user: &CoupaUser, readings: &Readings) -> Result<BTreeMap<Field, String>, Mismatch> {
+    let mut fields = user.fields();
+    let country = fields.get(&Field::Country).cloned();
+    for (&field, value) in &mut fields {
+        let Some(column) = column_of(Place::Text(field)).filter(|_| !value.is_empty()) else {
+            continue;
+        };
+        match readings.limits {
+            Limits::NotEnforced => {}
+            Limits::Cut if column.check == Check::Phone => {}
+            Limits::Cut => *value = value.chars().take(column.longest).collect(),
+            Limits::Rejected => {
+                let wrong = rules::complaint(column, value, country.as_deref(), readings.phones);
+                if wrong.is_some() {
+                    return Err(Mismatch {
+                        field: Some(field),
+                        ..Mismatch::whole(Reason::BadValue)
+                    });
                 }
             }
         }
-        let blank = [Field::FirstName, Field::LastName]
-            .into_iter()
-            .find(|field| fields.get(field).is_none_or(String::is_empty));
-        match blank {
-            Some(field) => Err(Mismatch {
-                field: Some(field),
-                ..Mismatch::whole(Reason::BadValue)
-            }),
-            None => Ok(fields),
-        }
     }
+    let blank = [Field::FirstName, Field::LastName]
+        .into_iter()
+        .find(|field| fields.get(field).is_none_or(String::is_empty));
+    match blank {
+        Some(field) => Err(Mismatch {
+            field: Some(field),
+            ..Mismatch::whole(Reason::BadValue)
+        }),
+        None => Ok(fields),
+    }
+}
+
+/// Whether a user has an e-mail address and nothing that the rules of the import refuse.
+pub(super) fn fits(user: &CoupaUser) -> bool {
+    !user.email.is_empty() && within_limits(user, &Readings::default()).is_ok()
 }
