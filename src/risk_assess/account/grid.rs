@@ -58,7 +58,7 @@ pub enum Sighting {
         link: Link,
         /// Its line in the grid.
         line: u64,
-        /// Whether it is linked to Coupa.
+        /// Whether it is linked to Coupa, as far as the export tells: one that shows no links of anybody says nothing against it.
         linked: bool,
         /// Whether it is active: the grid shows no others (S1), unless it says so in a column.
         active: bool,
@@ -162,12 +162,17 @@ fn compared(profile: &Profile, link: Link, account: &TheirAccount, shown: &BTree
         sighting: Sighting::Account {
             link,
             line: account.line,
-            linked: account.is_linked(),
+            linked: account.is_linked() || !tells_links(shown),
             active: is_active(account),
         },
         differing,
         compared,
     }
+}
+
+/// Whether an export shows for anybody whether an account is linked: else a missing link says nothing.
+fn tells_links(shown: &BTreeSet<Column>) -> bool {
+    shown.contains(&Column::CoupaUserId) || shown.contains(&Column::CoupaUsername)
 }
 
 /// Whether the account has what Coupa has in that column; `None` where the two have no common form.
@@ -189,7 +194,9 @@ fn same(profile: &Profile, account: &TheirAccount, column: Column) -> Option<boo
         Column::State => {
             let text = address.and_then(|address| address.state.as_deref());
             let code = address.and_then(|address| address.state_iso_code.as_deref());
-            Some(alike(text, theirs) || alike(code, theirs))
+            // ISO 3166-2: the country, then the part that forms use.
+            let part = code.and_then(|code| code.rsplit_once('-')).map(|(_, part)| part);
+            Some(alike(text, theirs) || alike(code, theirs) || (part.is_some() && alike(part, theirs)))
         }
         Column::Country => {
             let code = address.and_then(|address| address.country.as_deref());

@@ -4,10 +4,7 @@
 use std::process::{Child, Stdio};
 
 use baton_coupa::sandbox::risk_assess::{Readings, Switch};
-use baton_coupa::sandbox::{
-    Effect, FaultAction, Faults, Matching, PausePoint, RequestKind, ScriptedFault, When,
-};
-use serde_json::Value;
+use baton_coupa::sandbox::{Effect, FaultAction, Faults, Matching, PausePoint, RequestKind, ScriptedFault};
 
 use super::scene::Scene;
 use crate::support::program::stderr;
@@ -97,7 +94,7 @@ impl Scene {
         let parcels = ledger["outbox"].as_array().unwrap().clone();
         parcels
             .iter()
-            .filter(|parcel| parcel["stage"] != Value::from("settled"))
+            .filter(|parcel| parcel["stage"] != "settled")
             .count()
     }
 
@@ -114,6 +111,13 @@ impl Scene {
             }],
             ..Faults::default()
         });
+    }
+}
+
+fn broken() -> FaultAction {
+    FaultAction::Status {
+        status: 500,
+        html: false,
     }
 }
 
@@ -137,16 +141,16 @@ async fn each_row_is_acknowledged_by_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_around_every_exchange_no_row_is_lost() {
     for nth in 1..=3 {
-        for at in [When::Before, When::After] {
+        for (name, at) in [
+            ("before", PausePoint::Before as fn(Matching) -> PausePoint),
+            ("after", PausePoint::After),
+        ] {
             let (scene, _) = Scene::three().await;
-            scene.sandbox.pause(PausePoint {
-                on: Matching {
-                    kind: Some(RequestKind::QuickIntegration),
-                    nth,
-                    ..Matching::default()
-                },
-                when: at,
-            });
+            scene.sandbox.pause(at(Matching {
+                kind: Some(RequestKind::QuickIntegration),
+                nth,
+                ..Matching::default()
+            }));
             let mut child = scene.spawn();
             scene.sandbox.held().await;
             child.kill().unwrap();
@@ -154,11 +158,11 @@ async fn killed_around_every_exchange_no_row_is_lost() {
             scene.sandbox.resume();
             let claimed = scene.standings().await;
             let delivered = claimed.iter().filter(|standing| *standing == "delivered").count();
-            assert_eq!(delivered as u64, nth - 1, "{nth} {at:?}: {claimed:?}");
+            assert_eq!(delivered as u64, nth - 1, "{nth} {name}: {claimed:?}");
             let again = scene.deliver().await;
-            assert!(again.status.success(), "{nth} {at:?}: {}", stderr(&again));
-            assert_eq!(scene.arrived(), ["ada", "bob", "cleo"], "{nth} {at:?}");
-            assert_eq!(scene.unsettled().await, 0, "{nth} {at:?}");
+            assert!(again.status.success(), "{nth} {name}: {}", stderr(&again));
+            assert_eq!(scene.arrived(), ["ada", "bob", "cleo"], "{nth} {name}");
+            assert_eq!(scene.unsettled().await, 0, "{nth} {name}");
         }
     }
 }
@@ -167,8 +171,8 @@ async fn killed_around_every_exchange_no_row_is_lost() {
 async fn what_the_server_says_is_what_the_ledger_says() {
     // Down for some requests, with and without the effect: tried again.
     for (action, effect) in [
-        (FaultAction::Status { code: 500 }, Effect::None),
-        (FaultAction::Status { code: 500 }, Effect::Applied),
+        (broken(), Effect::None),
+        (broken(), Effect::Applied),
         (FaultAction::Reset, Effect::None),
         (FaultAction::Reset, Effect::Applied),
     ] {

@@ -93,19 +93,9 @@ impl Scene {
         .await
     }
 
-    pub async fn revoke(&self, user: u64) -> String {
-        // The grant must be in the file that it is named by.
-        self.succeeds(&[]).await;
-        self.succeeds(&[
-            "--revoke-grant",
-            &format!("license:{LICENSE}:assigned:user:{user}"),
-        ])
-        .await
-    }
-
     /// The account there of a Coupa user, whatever its state.
     pub fn account(&self, user: u64) -> Option<Account> {
-        let found = self.sandbox.risk_assess().account_of(user);
+        let found = self.sandbox.risk_assess().accounts_of(user);
         assert!(found.len() < 2, "two accounts of one user");
         found.into_iter().next()
     }
