@@ -143,12 +143,11 @@ pub(super) fn noted(
     let mut record = account::read(Some(record), &read.profile, config, read.at)?;
     let told = came.told(left_out);
     match (came, Sent::of(&read.profile, config)) {
-        (Came::Nothing(_), _) => Some(record),
         (Came::NotSent(_), None) => {
             account::add_problem(&mut record, account::NOT_SENT, told, at);
             Some(record)
         }
-        (_, None) => Some(record),
+        (Came::Nothing(_), _) | (_, None) => Some(record),
         (came, Some(sent)) => {
             if matches!(came, Came::NotSent(_)) && sent.speaks_of(&record) {
                 account::add_problem(&mut record, account::NOT_SENT, told.clone(), at);
