@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::{env, io, thread};
 
 use super::baselines::PreviousFile;
+use super::risk_assess::Following;
 use super::{signals, tenant};
 use crate::c1z;
 use crate::cli::progress::Progress;
@@ -41,7 +42,11 @@ pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(
         settings: files,
         patience: Patience::default(),
     };
-    let connector = Arc::new(composed.connector);
+    let mut connector = composed.connector;
+    if let Some(following) = Following::over(&composed.parts, &settings.risk_assess)? {
+        connector = connector.with_downstream(following.downstream);
+    }
+    let connector = Arc::new(connector);
     let outcome = Syncer::new(connector.clone(), options)
         .run(&stop, &Watched(progress))
         .await;

@@ -139,6 +139,8 @@ pub struct SyncSettings {
     pub skip_entitlements_and_grants: bool,
     /// Side-by-side listings.
     pub workers: Workers,
+    /// What is said of the accounts behind the Risk Assess license.
+    pub risk_assess: RiskAssessSettings,
 }
 
 /// gRPC server.
@@ -201,8 +203,10 @@ impl Reader<'_> {
             let problem = "file: expected the path of the sync file to write";
             self.problems.push(Problem::Unusable(problem.to_owned()));
         }
+        let risk_assess = self.risk_assess();
         Some(SyncSettings {
             tenant: tenant?,
+            risk_assess: risk_assess?,
             file: file?,
             resource_types: self.values.list("sync-resource-types").to_vec(),
             skip_entitlements_and_grants: self.values.switch("skip-entitlements-and-grants"),

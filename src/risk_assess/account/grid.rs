@@ -58,7 +58,7 @@ pub enum Sighting {
         link: Link,
         /// Its line in the grid.
         line: u64,
-        /// Whether it is linked to Coupa, as far as the export tells: one that shows no links of anybody says nothing against it.
+        /// Whether it is shown as linked to Coupa.
         linked: bool,
         /// Whether it is active: the grid shows no others (S1), unless it says so in a column.
         active: bool,
@@ -162,17 +162,12 @@ fn compared(profile: &Profile, link: Link, account: &TheirAccount, shown: &BTree
         sighting: Sighting::Account {
             link,
             line: account.line,
-            linked: account.is_linked() || !tells_links(shown),
+            linked: account.is_linked(),
             active: is_active(account),
         },
         differing,
         compared,
     }
-}
-
-/// Whether an export shows for anybody whether an account is linked: else a missing link says nothing.
-fn tells_links(shown: &BTreeSet<Column>) -> bool {
-    shown.contains(&Column::CoupaUserId) || shown.contains(&Column::CoupaUsername)
 }
 
 /// Whether the account has what Coupa has in that column; `None` where the two have no common form.
@@ -356,6 +351,10 @@ fn shows(expectation: Expectation, observation: &Observation, grid: Date) -> Sho
         word(link)
     );
     match expectation {
+        // An export that shows no links of anybody says neither.
+        Expectation::Active if !linked && !tells_links(observation) => Shows::Nothing(format!(
+            "{found}; the export does not tell whether it is linked to Coupa"
+        )),
         Expectation::Active if !linked => failing(
             GRID_NOT_LINKED,
             &[Column::CoupaUserId, Column::CoupaUsername],
@@ -374,6 +373,12 @@ fn shows(expectation: Expectation, observation: &Observation, grid: Date) -> Sho
         Expectation::Kept => Shows::Expected(found),
         Expectation::Undocumented => Shows::Nothing(found),
     }
+}
+
+/// Whether the export shows for anybody whether an account is linked.
+fn tells_links(observation: &Observation) -> bool {
+    let links = [Column::CoupaUserId, Column::CoupaUsername];
+    links.iter().any(|column| observation.compared.contains(column))
 }
 
 /// A grid that shows no active account of the user.

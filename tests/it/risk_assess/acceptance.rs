@@ -38,8 +38,7 @@ async fn a_grant_is_followed_to_the_account_and_claims_no_more_than_was_seen() {
     scene.succeeds(&[]).await;
     let file = C1z::open(&scene.folder.path().join("sync.c1z"));
     let grant = file.message("v1_grants", &format!("license:{LICENSE}:assigned:user:{user}"));
-    let metadata =
-        annotation(&grant, "c1.connector.v2.GrantMetadata").expect("the grant carries what is known");
+    let metadata = annotation(&grant, "GrantMetadata").expect("the grant carries what is known");
     assert!(format!("{metadata:?}").contains("seen in grid of"));
 }
 
@@ -160,7 +159,7 @@ async fn a_new_account_with_the_license_is_ready_first_and_followed() {
             "--create-account-login",
             "grace",
             "--create-account-profile",
-            &profile("grace at corp.example"),
+            &profile("grace@corp.technology"),
             "--risk-assess-readiness",
             "strict",
         ])
@@ -198,13 +197,14 @@ async fn who_is_not_ready_is_refused_with_every_reason_and_no_value() {
     scene.change(
         other,
         ProfileEdit {
-            email: Some("ADA@corp.example".to_owned()),
+            email: Some("ada@corp.example".to_owned()),
             ..ProfileEdit::default()
         },
     );
     scene.change(
         user,
         ProfileEdit {
+            email: Some("ADA@corp.example".to_owned()),
             empty: vec!["lastname".to_owned()],
             ..ProfileEdit::default()
         },

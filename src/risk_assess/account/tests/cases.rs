@@ -457,7 +457,7 @@ fn what_a_grid_shows_is_held_against_what_is_expected() {
     ] {
         let held = first(&ann(), config);
         let record = read(Some(held), &profile, config, at(2)).unwrap();
-        let accounts: Vec<TheirAccount> = shown.into_iter().cloned().collect();
+        let accounts: Vec<TheirAccount> = shown.into_iter().cloned().chain([somebody()]).collect();
         let observations = observe(std::slice::from_ref(&profile), &Roster::new(&accounts));
         let (record, failing) = graded(record, &profile, &observations[0], config, GRID, at(60));
         let told = claim(&record, config);
@@ -465,6 +465,30 @@ fn what_a_grid_shows_is_held_against_what_is_expected() {
         assert_eq!(failing.map(|failing| failing.kind), kind, "{told}");
         assert!(record.evidence.contains("2026-11-03"), "{told}");
     }
+}
+
+/// An account of somebody else, by which the grid shows links.
+fn somebody() -> TheirAccount {
+    account(|account| {
+        account.line = 3;
+        account.cells.insert(Column::CoupaUsername, "bob".into());
+        account.cells.insert(Column::Username, "bob@x.com".into());
+        account.cells.insert(Column::Email, "bob@x.com".into());
+    })
+}
+
+#[test]
+fn an_export_without_links_proves_none_and_accuses_nobody() {
+    let record = first(&ann(), &native());
+    let unlinked = account(|account| _ = account.cells.remove(&Column::CoupaUsername));
+    let (after, failing) = grade(record, &ann(), std::slice::from_ref(&unlinked), GRID);
+    assert_eq!((after.standing, failing), (Standing::Expected, None));
+    assert!(
+        after.evidence.contains("does not tell whether it is linked"),
+        "{}",
+        after.evidence
+    );
+    assert!(after.problems.is_empty());
 }
 
 #[test]
