@@ -50,10 +50,11 @@ pub(super) async fn run(settings: OneShotSettings) -> Result<(), Fault> {
                 perform(&connector, None, task, &file, &stop).await
             };
             let outcome = outcome.await;
-            changes.end().await;
+            // While the right to write is ours: two processes must not send one row.
             if let (Ok(()), Some(following)) = (&outcome, &following) {
                 deliver(following).await;
             }
+            changes.end().await;
             outcome
         }
     }

@@ -13,7 +13,7 @@ use crate::config::{ExplainSettings, FollowSettings, ImportSettings, LedgerPlace
 use crate::model::downstream::{Ledger as _, Outbox as _};
 use crate::model::fault::Fault;
 use crate::model::profile::ReadProfiles;
-use crate::risk_assess::deliver::Handout;
+use crate::risk_assess::Delivery;
 use crate::risk_assess::explain;
 use crate::risk_assess::import::{self, Door, Known, Sorted, Template};
 use crate::risk_assess::mismatch::Mismatch;
@@ -85,14 +85,13 @@ async fn deliver(
     let state = composed.parts.state.as_ref().ok_or_else(no_ledger)?;
     // On disk before the first is sent: a crash loses none.
     state.post(&outgoing.loads)?;
-    let delivered = match (&settings.output, following.desk()) {
-        (Some(output), Some(desk)) => Some(Handout::new(desk.clone()).write(output).await?),
-        _ => following.deliver().await,
-    };
-    let mut text = String::new();
-    if let Some(deliveries) = &delivered {
-        text.push_str(&cli::risk_assess::delivered(deliveries));
-    }
+    // With Quick Integration the output is the workbook of the sections, which is written already.
+    let template = settings
+        .output
+        .as_deref()
+        .filter(|_| settings.risk_assess.config.delivery == Delivery::File);
+    let delivered = super::deliver(&composed.parts, &following, template).await?;
+    let mut text = super::told(&following, delivered.as_ref());
     let mismatches = mismatches(&*composed.parts.coupa, sorted).await?;
     if let Some(told) = following.reports().send(&mismatches, ShownBy::ImportFile).await? {
         text.push_str(&told);

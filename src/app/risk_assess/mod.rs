@@ -7,6 +7,7 @@ mod files;
 mod following;
 mod reports;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -108,10 +109,8 @@ async fn follow(settings: FollowSettings, progress: &Progress) -> Result<(), Fau
     let report = following.downstream.sync(scope, &count).await?;
     progress.finish();
     let mut text = cli::risk_assess::followed(&report);
-    let delivered = deliver(&following, &settings).await?;
-    if let Some(deliveries) = &delivered {
-        text.push_str(&cli::risk_assess::delivered(deliveries));
-    }
+    let delivered = deliver(&composed.parts, &following, settings.output.as_deref()).await?;
+    text.push_str(&told(&following, delivered.as_ref()));
     if let Some(told) = following
         .reports()
         .send(&report.mismatches, ShownBy::GridExport)
@@ -124,11 +123,32 @@ async fn follow(settings: FollowSettings, progress: &Progress) -> Result<(), Fau
     stopped(delivered)
 }
 
-/// Empties the outbox on the way that was chosen; `None` where nothing is ours to deliver, or no file was named.
-async fn deliver(following: &Following, settings: &FollowSettings) -> Result<Option<Deliveries>, Fault> {
-    match (&settings.output, following.desk()) {
-        (Some(output), Some(desk)) => Handout::new(desk.clone()).write(output).await.map(Some),
-        _ => Ok(following.deliver().await),
+/// Empties the outbox on the way that was chosen; `None` where nothing is ours to deliver, or no file was named. One process at a time: a row
+/// must not be sent by two.
+async fn deliver(
+    parts: &tenant::Parts,
+    following: &Following,
+    output: Option<&Path>,
+) -> Result<Option<Deliveries>, Fault> {
+    let Some(desk) = following.desk() else {
+        return Ok(None);
+    };
+    let _right = parts.state.as_ref().ok_or_else(no_ledger)?.lock_writer()?;
+    match output {
+        Some(output) => Handout::new(desk.clone()).write(output).await.map(Some),
+        None => Ok(following.deliver().await),
+    }
+}
+
+/// What came of the outbox, for a person.
+fn told(following: &Following, delivered: Option<&Deliveries>) -> String {
+    match (delivered, following.desk()) {
+        (Some(deliveries), _) => cli::risk_assess::delivered(deliveries),
+        (None, Some(_)) => {
+            "what is to be delivered waits; risk-assess sync --output FILE writes it for a person to upload\n"
+                .to_owned()
+        }
+        (None, None) => String::new(),
     }
 }
 
