@@ -1,7 +1,7 @@
 //! Reports by mail, over SMTP.
 //!
 //! Invariants: a mail leaves this machine only under TLS, with a certificate that the system trusts; login and password are in no text of ours;
-//! nothing takes longer than [`WHOLE`]. A server's own words may name people: they go to who asked, not to the log.
+//! nothing takes longer than two minutes. A server's own words may name people: they go to who asked, not to the log.
 
 use std::error::Error as _;
 use std::fmt;

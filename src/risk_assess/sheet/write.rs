@@ -111,7 +111,7 @@ fn is_blank(letter: char) -> bool {
         || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
-/// A cell of a CSV without the apostrophe that [`csv`] and others put before what would start a formula.
+/// A cell of a CSV without the apostrophe that [`csv()`] and others put before what would start a formula.
 pub(crate) fn without_guard(text: &str) -> &str {
     match text.strip_prefix('\'') {
         Some(rest) if starts_formula(rest) => rest,
