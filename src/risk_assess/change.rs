@@ -197,6 +197,7 @@ fn would_be(draft: &AccountDraft) -> Profile {
 }
 
 /// Stands for the number of an account that has none yet. No rule looks at the number.
+// Judged when it is compiled: 0 alone is no id.
 const NOBODY: UserId = match UserId::new(u64::MAX) {
     Some(user) => user,
     None => panic!("0 is no id"),

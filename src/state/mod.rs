@@ -9,6 +9,7 @@
 //! ```
 
 mod baselines;
+mod form;
 mod journal;
 mod ledger;
 mod migrate;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use self::form::Unreadable;
 use crate::model::fault::{Fault, FaultKind};
 
 /// How long a process waits for another one's transaction; all of them are short.
@@ -35,6 +37,24 @@ pub struct State {
     dir: PathBuf,
     client_id: String,
     db: Mutex<Connection>,
+}
+
+/// What stops a change of what is stored: the engine, or what is in the way of it.
+enum Stop {
+    Engine(rusqlite::Error),
+    Fault(Fault),
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
 }
 
 /// The right to change the tenant; given back on drop, also when the process dies.
@@ -105,6 +125,22 @@ impl State {
         Ok(self.is_ours(&bound))
     }
 
+    /// Does `work` in one transaction that ties the database to our client; nothing of it stays if it fails.
+    fn changing(&self, work: impl FnOnce(&Transaction<'_>) -> Result<(), Stop>) -> Result<(), Fault> {
+        let write = || -> Result<(), Stop> {
+            let mut db = self.db();
+            let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            self.claim(&transaction)??;
+            work(&transaction)?;
+            transaction.commit()?;
+            Ok(())
+        };
+        write().map_err(|stop| match stop {
+            Stop::Engine(error) => self.failed(error),
+            Stop::Fault(fault) => fault,
+        })
+    }
+
     fn is_ours(&self, bound: &str) -> Result<(), Fault> {
         if bound == self.client_id {
             return Ok(());
@@ -123,6 +159,15 @@ impl State {
     fn db(&self) -> MutexGuard<'_, Connection> {
         // A panic in between rolls its transaction back, so the connection is sound.
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn not_understood(&self, what: &str, error: Unreadable) -> Fault {
+        Fault::corrupt(format!(
+            "{what} in {} is not understood",
+            self.dir().join(DATABASE).display()
+        ))
+        .because(error)
+        .advise("if a newer version of this program wrote it, use that one")
     }
 
     fn failed(&self, error: rusqlite::Error) -> Fault {

@@ -6,7 +6,6 @@
 //! Invariant: what is written comes back equal; a name that this version does not know is an error, never a guess.
 
 use std::borrow::Cow;
-use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,23 +14,7 @@ use crate::model::access::Item;
 use crate::model::change::{Activity, Via};
 use crate::model::id::{GroupId, RoleId, UserId};
 use crate::model::journal::{ClosedBy, Closing, Ending, Entry, EntryId, Held, Intent, Stage, Step, Subject};
-
-/// Why a stored entry cannot be read; names the element.
-#[derive(Debug, thiserror::Error)]
-#[error("{element}: {why}")]
-pub(super) struct Unreadable {
-    element: &'static str,
-    why: String,
-}
-
-impl Unreadable {
-    fn of(element: &'static str, why: impl Into<String>) -> Self {
-        Self {
-            element,
-            why: why.into(),
-        }
-    }
-}
+use crate::state::form::{Unreadable, from_json, named, parse};
 
 /// One row of the table of entries.
 pub(super) struct Row {
@@ -65,16 +48,6 @@ impl Row {
             steps,
         })
     }
-}
-
-/// A point in time. All have the same length, so their order as texts is their order in time.
-pub(super) fn time_text(at: Timestamp) -> String {
-    format!("{at:.9}")
-}
-
-/// A user. A text, since Coupa's numbers have 64 bits and those of the engine 63.
-pub(super) fn user_text(user: UserId) -> String {
-    user.to_string()
 }
 
 /// One step.
@@ -275,24 +248,4 @@ fn closing(form: ClosingForm<'_>) -> Result<Closing, Unreadable> {
         empty_ms: form.empty_ms,
         findings: form.findings.into_owned(),
     })
-}
-
-fn named<T: Copy>(
-    element: &'static str,
-    stored: &str,
-    all: &[T],
-    name: impl Fn(T) -> &'static str,
-) -> Result<T, Unreadable> {
-    let found = all.iter().copied().find(|one| name(*one) == stored);
-    found.ok_or_else(|| Unreadable::of(element, format!("unknown name {stored:?}")))
-}
-
-fn parse<T: FromStr<Err: ToString>>(element: &'static str, stored: &str) -> Result<T, Unreadable> {
-    stored
-        .parse()
-        .map_err(|error: T::Err| Unreadable::of(element, error.to_string()))
-}
-
-fn from_json<'a, T: Deserialize<'a>>(element: &'static str, stored: &'a str) -> Result<T, Unreadable> {
-    serde_json::from_str(stored).map_err(|error| Unreadable::of(element, error.to_string()))
 }

@@ -12,8 +12,9 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Params, TransactionBehavior};
 
-use self::form::{Row, Unreadable};
-use super::{DATABASE, State};
+use self::form::Row;
+use super::State;
+use super::form::{Unreadable, time_text, user_text};
 use crate::model::change::RequestId;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::journal::{Entry, EntryId, Intent, Journal, Stage, Step, Which};
@@ -34,10 +35,10 @@ impl Journal for State {
         ];
         let [subject, before, wanted, stage] = texts.map(|text| text.map_err(unwritable));
         let row = (
-            form::time_text(Timestamp::now()),
+            time_text(Timestamp::now()),
             intent.request.as_ref().map(RequestId::as_str),
             intent.via.name(),
-            intent.user.map(form::user_text),
+            intent.user.map(user_text),
             subject?,
             before?,
             wanted?,
@@ -66,7 +67,7 @@ impl Journal for State {
             let mut db = self.db();
             // Its end tells whether the row is on disk; a bare statement that answers rows would hide that.
             let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let row = (entry.0, form::time_text(at), call);
+            let row = (entry.0, time_text(at), call);
             let number = change.query_row(INSERT, row, |row| row.get(0)).optional()?;
             change.commit()?;
             Ok(number)
@@ -90,7 +91,7 @@ impl Journal for State {
         const UPDATE: &str =
             "update entry set stage = ?2, closed_at = ?3 where id = ?1 and closed_at is null";
         let closed_at = match stage {
-            Stage::Closed(closing) => Some(form::time_text(closing.at)),
+            Stage::Closed(closing) => Some(time_text(closing.at)),
             Stage::Writing | Stage::Clearing { .. } | Stage::NeedsPerson { .. } => None,
         };
         let text = form::stage_text(stage).map_err(unwritable)?;
@@ -120,13 +121,13 @@ impl Journal for State {
     }
 
     fn touched_since(&self, since: Timestamp) -> Result<Vec<Entry>, Fault> {
-        self.select("closed_at is null or closed_at >= ?1", [form::time_text(since)])
+        self.select("closed_at is null or closed_at >= ?1", [time_text(since)])
     }
 
     fn prune(&self, before: Timestamp) -> Result<u64, Fault> {
         // An open entry has no time of closing, so it is never older than anything. Steps go with their entry.
         let delete = "delete from entry where closed_at < ?1";
-        let pruned = self.db().execute(delete, [form::time_text(before)]);
+        let pruned = self.db().execute(delete, [time_text(before)]);
         pruned
             .map(|count| count as u64)
             .map_err(|error| self.failed(error))
@@ -175,12 +176,7 @@ impl State {
     }
 
     fn unreadable(&self, entry: i64, error: Unreadable) -> Fault {
-        Fault::corrupt(format!(
-            "entry {entry} of the journal in {} is not understood",
-            self.dir().join(DATABASE).display()
-        ))
-        .because(error)
-        .advise("if a newer version of this program wrote it, use that one")
+        self.not_understood(&format!("entry {entry} of the journal"), error)
     }
 }
 

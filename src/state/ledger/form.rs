@@ -5,32 +5,14 @@
 //! Invariant: what is written comes back equal; a name that this version does not know is an error, never a guess.
 
 use std::borrow::Cow;
-use std::str::FromStr;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::model::downstream::{Digest, Expectation, Judged, Link, Problem, Reading, Record, Standing};
-use crate::model::id::UserId;
 use crate::model::readiness::Level;
-
-/// Why a stored record cannot be read; names the element.
-#[derive(Debug, thiserror::Error)]
-#[error("{element}: {why}")]
-pub(super) struct Unreadable {
-    element: &'static str,
-    why: String,
-}
-
-impl Unreadable {
-    fn of(element: &'static str, why: impl Into<String>) -> Self {
-        Self {
-            element,
-            why: why.into(),
-        }
-    }
-}
+use crate::state::form::{Unreadable, from_json, named, parse, time_text, user_text};
 
 /// One row of the table of accounts.
 pub(super) struct Row {
@@ -95,21 +77,6 @@ impl Row {
             evidence: self.evidence.into(),
         })
     }
-}
-
-/// A point in time, to the nanosecond.
-pub(super) fn time_text(at: Timestamp) -> String {
-    format!("{at:.9}")
-}
-
-/// The point in time of a text.
-pub(super) fn time(element: &'static str, stored: &str) -> Result<Timestamp, Unreadable> {
-    parse(element, stored)
-}
-
-/// A user. A text, since Coupa's numbers have 64 bits and those of the engine 63.
-pub(super) fn user_text(user: UserId) -> String {
-    user.to_string()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -257,24 +224,4 @@ impl<'a> ProblemForm<'a> {
             at: self.at,
         }
     }
-}
-
-fn named<T: Copy>(
-    element: &'static str,
-    stored: &str,
-    all: &[T],
-    name: impl Fn(T) -> &'static str,
-) -> Result<T, Unreadable> {
-    let found = all.iter().copied().find(|one| name(*one) == stored);
-    found.ok_or_else(|| Unreadable::of(element, format!("unknown name {stored:?}")))
-}
-
-fn parse<T: FromStr<Err: ToString>>(element: &'static str, stored: &str) -> Result<T, Unreadable> {
-    stored
-        .parse()
-        .map_err(|error: T::Err| Unreadable::of(element, error.to_string()))
-}
-
-fn from_json<'a, T: Deserialize<'a>>(element: &'static str, stored: &'a str) -> Result<T, Unreadable> {
-    serde_json::from_str(stored).map_err(|error| Unreadable::of(element, error.to_string()))
 }

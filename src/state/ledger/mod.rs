@@ -8,34 +8,17 @@ mod form;
 mod tests;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
-use self::form::{Row, Unreadable};
-use super::{DATABASE, State};
+use self::form::Row;
+use super::form::{parse, time_text, user_text};
+use super::{State, Stop};
 use crate::model::downstream::{Ledger, Record};
 use crate::model::fault::Fault;
 use crate::model::id::UserId;
 
 const SELECT: &str =
     "select user, expectation, standing, since, evidence, link, reading, judged, problems from account";
-
-/// What stops a revision: the engine, or what is in the way of one record.
-enum Stop {
-    Engine(rusqlite::Error),
-    Fault(Fault),
-}
-
-impl From<rusqlite::Error> for Stop {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Engine(error)
-    }
-}
-
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
 
 impl Ledger for State {
     fn record(&self, user: UserId) -> Result<Option<Record>, Fault> {
@@ -80,7 +63,7 @@ impl Ledger for State {
             .query_row(select, [], |row| row.get(0))
             .optional()
             .map_err(|error| self.failed(error))?;
-        let time = |text: String| form::time("until", &text);
+        let time = |text: String| parse("until", &text);
         stored
             .map(time)
             .transpose()
@@ -91,7 +74,7 @@ impl Ledger for State {
         self.changing(|transaction| {
             transaction.execute(
                 "insert or replace into followed (one, until) values (1, ?1)",
-                [form::time_text(at)],
+                [time_text(at)],
             )?;
             Ok(())
         })
@@ -99,40 +82,15 @@ impl Ledger for State {
 }
 
 impl State {
-    /// Does `work` in one transaction that ties the database to our client; nothing of it stays if it fails.
-    fn changing(&self, work: impl FnOnce(&Transaction<'_>) -> Result<(), Stop>) -> Result<(), Fault> {
-        let write = || -> Result<(), Stop> {
-            let mut db = self.db();
-            let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            self.claim(&transaction)??;
-            work(&transaction)?;
-            transaction.commit()?;
-            Ok(())
-        };
-        write().map_err(|stop| match stop {
-            Stop::Engine(error) => self.failed(error),
-            Stop::Fault(fault) => fault,
-        })
-    }
-
     fn record_of(&self, row: Row) -> Result<Record, Fault> {
         let of = format!("the record of user {}", row.user);
         row.record().map_err(|error| self.not_understood(&of, error))
-    }
-
-    fn not_understood(&self, what: &str, error: Unreadable) -> Fault {
-        Fault::corrupt(format!(
-            "{what} in {} is not understood",
-            self.dir().join(DATABASE).display()
-        ))
-        .because(error)
-        .advise("if a newer version of this program wrote it, use that one")
     }
 }
 
 fn one(db: &Connection, user: UserId) -> rusqlite::Result<Option<Row>> {
     let mut select = db.prepare_cached(&format!("{SELECT} where user = ?1"))?;
-    select.query_row([form::user_text(user)], row).optional()
+    select.query_row([user_text(user)], row).optional()
 }
 
 fn replace(transaction: &Transaction<'_>, user: UserId, record: Option<&Record>) -> Result<(), Stop> {
@@ -140,7 +98,7 @@ fn replace(transaction: &Transaction<'_>, user: UserId, record: Option<&Record>)
         "insert or replace into account (user, expectation, standing, since, evidence, link, reading, judged, problems)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let Some(record) = record else {
-        transaction.execute("delete from account where user = ?1", [form::user_text(user)])?;
+        transaction.execute("delete from account where user = ?1", [user_text(user)])?;
         return Ok(());
     };
     if record.user != user {

@@ -3,32 +3,13 @@
 //! Invariant: what is written comes back equal, but for the values of a settled row; a name that this version does not know is an error.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
-
-use jiff::Timestamp;
 
 use crate::model::downstream::{Digest, Load, Parcel, ParcelId, ParcelStage, Standing};
+use crate::state::form::{Unreadable, parse};
 
 pub(super) const WAITING: &str = "waiting";
 pub(super) const SENDING: &str = "sending";
 pub(super) const SETTLED: &str = "settled";
-
-/// Why a stored parcel cannot be read; names the element.
-#[derive(Debug, thiserror::Error)]
-#[error("{element}: {why}")]
-pub(super) struct Unreadable {
-    element: &'static str,
-    why: String,
-}
-
-impl Unreadable {
-    fn of(element: &'static str, why: impl Into<String>) -> Self {
-        Self {
-            element,
-            why: why.into(),
-        }
-    }
-}
 
 /// One row of the table of parcels.
 pub(super) struct Row {
@@ -81,11 +62,6 @@ impl Row {
     }
 }
 
-/// A point in time. All have the same length, so their order as texts is their order in time.
-pub(super) fn time_text(at: Timestamp) -> String {
-    format!("{at:.9}")
-}
-
 /// The text of a row's values.
 pub(super) fn cells_text(cells: &BTreeMap<Box<str>, Box<str>>) -> serde_json::Result<String> {
     serde_json::to_string(cells)
@@ -121,10 +97,4 @@ fn standing(stored: &str) -> Result<Standing, Unreadable> {
     }
     let found = PLAIN.into_iter().find(|standing| standing.name() == stored);
     found.ok_or_else(|| Unreadable::of("standing", format!("unknown name {stored:?}")))
-}
-
-fn parse<T: FromStr<Err: ToString>>(element: &'static str, stored: &str) -> Result<T, Unreadable> {
-    stored
-        .parse()
-        .map_err(|error: T::Err| Unreadable::of(element, error.to_string()))
 }

@@ -8,20 +8,22 @@ mod form;
 mod tests;
 
 use jiff::Timestamp;
-use rusqlite::{Transaction, TransactionBehavior};
+use rusqlite::Transaction;
 
-use self::form::{Row, SENDING, SETTLED, Unreadable, WAITING};
-use super::{DATABASE, State};
+use self::form::{Row, SENDING, SETTLED, WAITING};
+use super::State;
+use super::form::{time_text, user_text};
 use crate::model::downstream::{Load, Outbox, Parcel, ParcelId, ParcelStage};
 use crate::model::fault::{Fault, FaultKind};
 
 impl Outbox for State {
     fn post(&self, loads: &[Load]) -> Result<(), Fault> {
-        self.record_all(|change, queued_at| {
+        let queued_at = time_text(Timestamp::now());
+        self.changing(|change| {
             for load in loads {
-                put_in(change, load, queued_at)?;
+                put_in(change, load, &queued_at)?;
             }
-            Ok(Ok(()))
+            Ok(())
         })
     }
 
@@ -34,13 +36,13 @@ impl Outbox for State {
     }
 
     fn advance(&self, parcels: &[ParcelId], stage: &ParcelStage) -> Result<(), Fault> {
-        self.record_all(|change, _| {
+        self.changing(|change| {
             for parcel in parcels {
                 if move_on(change, *parcel, stage)? == 0 {
-                    return Ok(Err(settled_already(*parcel)));
+                    return Err(settled_already(*parcel).into());
                 }
             }
-            Ok(Ok(()))
+            Ok(())
         })?;
         if matches!(stage, ParcelStage::Settled { .. }) {
             self.forget();
@@ -50,27 +52,6 @@ impl Outbox for State {
 }
 
 impl State {
-    /// Runs `work` in one transaction: all or nothing.
-    fn record_all(
-        &self,
-        work: impl FnOnce(&Transaction<'_>, &str) -> rusqlite::Result<Result<(), Fault>>,
-    ) -> Result<(), Fault> {
-        let now = form::time_text(Timestamp::now());
-        let write = || -> rusqlite::Result<Result<(), Fault>> {
-            let mut db = self.db();
-            let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            if let Err(fault) = self.claim(&change)? {
-                return Ok(Err(fault));
-            }
-            if let Err(fault) = work(&change, &now)? {
-                return Ok(Err(fault));
-            }
-            change.commit()?;
-            Ok(Ok(()))
-        };
-        write().map_err(|error| self.failed(error))?
-    }
-
     /// Parcels of which the condition holds, ascending.
     fn parcels_where(&self, condition: &'static str) -> Result<Vec<Parcel>, Fault> {
         let select = format!(
@@ -84,8 +65,8 @@ impl State {
         };
         let rows = read().map_err(|error| self.failed(error))?;
         let parcel = |row: Row| {
-            let id = row.id;
-            row.parcel().map_err(|error| self.unreadable_parcel(id, error))
+            let of = format!("parcel {} of the outbox", row.id);
+            row.parcel().map_err(|error| self.not_understood(&of, error))
         };
         rows.into_iter().map(parcel).collect()
     }
@@ -100,15 +81,6 @@ impl State {
             tracing::debug!("the write-ahead log of the state is in use and was not emptied");
         }
     }
-
-    fn unreadable_parcel(&self, parcel: i64, error: Unreadable) -> Fault {
-        Fault::corrupt(format!(
-            "parcel {parcel} of the outbox in {} is not understood",
-            self.dir().join(DATABASE).display()
-        ))
-        .because(error)
-        .advise("if a newer version of this program wrote it, use that one")
-    }
 }
 
 fn put_in(change: &Transaction<'_>, load: &Load, queued_at: &str) -> rusqlite::Result<()> {
@@ -117,7 +89,7 @@ fn put_in(change: &Transaction<'_>, load: &Load, queued_at: &str) -> rusqlite::R
         Load::User(user) => change.execute(
             "insert into parcel (user, queued_at) select ?1, ?2
              where not exists (select 1 from parcel where user = ?1 and stage = ?3)",
-            (user.to_string(), queued_at, WAITING),
+            (user_text(*user), queued_at, WAITING),
         )?,
         Load::Row { file, line, cells } => {
             let cells = form::cells_text(cells)
@@ -151,7 +123,7 @@ fn move_on(change: &Transaction<'_>, parcel: ParcelId, stage: &ParcelStage) -> r
                 SETTLED,
                 form::standing_text(*standing),
                 &**told,
-                form::time_text(*at),
+                time_text(*at),
             ),
         ),
     }
