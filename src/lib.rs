@@ -3,9 +3,9 @@
 //! Data travels one way, changes travel the same way back:
 //!
 //! ```text
-//! Coupa ─► coupa ─► model ─► snapshot ─► connector ─┬► server   gRPC, c1.connector.v2
-//!          HTTP     ports    one pass,   types,      └► sync ─► c1z
-//!          pace     data     index       grants
+//! Coupa ─► coupa ─► model ─► snapshot ─► connector ─┬► server     gRPC, c1.connector.v2
+//!          HTTP     ports    one pass,   types,      ├► sync ─► c1z
+//!          pace     data     index       grants      └► platform   tasks in, answers and c1z out
 //! ```
 //!
 //! `app` composes the parts once; `sandbox` is the outside world for trials and tests and shares nothing with the rest.
@@ -31,6 +31,8 @@ pub mod proto;
 
 pub mod connector;
 
+pub mod status;
+
 pub mod server;
 
 pub mod c1z;
@@ -38,6 +40,8 @@ pub mod c1z;
 pub mod sync;
 
 pub mod oneshot;
+
+pub mod platform;
 
 // The outside world for trials.
 pub mod sandbox;

@@ -9,6 +9,9 @@
 
 mod baselines;
 mod changes;
+mod child;
+mod daemon;
+mod doctor;
 mod journal;
 mod oneshot;
 mod risk_assess;
@@ -33,6 +36,10 @@ pub async fn run(command: Command, progress: &Progress) -> Result<(), Fault> {
         Command::Journal(settings) => journal::run(&settings),
         Command::Recover(settings) => journal::recover(settings).await,
         Command::Serve(settings) => serve::run(settings).await,
+        Command::Daemon(settings) => daemon::run(*settings).await,
+        Command::Child(settings) => child::run(settings).await,
+        Command::HealthCheck(settings) => daemon::health_check(settings).await,
+        Command::Doctor(settings) => doctor::run(settings).await,
         Command::RiskAssess(command) => risk_assess::run(*command, progress).await,
         Command::Sandbox(settings) => sandbox::serve(settings).await,
         Command::Capabilities => {

@@ -28,7 +28,7 @@ pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(
         })
     };
     let composed = tenant::compose(&settings.tenant, previous).await?;
-    let scope = if settings.skip_entitlements_and_grants {
+    let scope = if settings.choice.skip_entitlements_and_grants {
         Scope::ResourcesOnly
     } else {
         Scope::Full
@@ -36,9 +36,9 @@ pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(
     let options = SyncOptions {
         file: settings.file,
         tenant: composed.key.clone(),
-        scope,
-        resource_types: settings.resource_types,
-        workers: workers(settings.workers),
+        scope: scope.clone(),
+        resource_types: settings.choice.resource_types,
+        workers: workers(settings.choice.workers),
         settings: files,
         patience: Patience::default(),
     };
@@ -58,7 +58,7 @@ pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(
             reason = "the summary is for the person at the terminal, not a log line"
         )]
         {
-            eprint!("{}", summary(&connector, scope, done).render());
+            eprint!("{}", summary(&connector, &scope, done).render());
         }
     }
     Ok(())
@@ -112,7 +112,7 @@ const fn title(phase: Phase) -> &'static str {
     }
 }
 
-fn summary(connector: &Connector, scope: Scope, done: SyncSummary) -> Summary {
+fn summary(connector: &Connector, scope: &Scope, done: SyncSummary) -> Summary {
     let mut written: Vec<Row> = done
         .stats
         .resources_by_resource_type
@@ -122,7 +122,7 @@ fn summary(connector: &Connector, scope: Scope, done: SyncSummary) -> Summary {
             count: *count,
         })
         .collect();
-    if scope == Scope::Full {
+    if *scope == Scope::Full {
         written.push(Row {
             name: "entitlements".to_owned(),
             count: done.stats.entitlements,

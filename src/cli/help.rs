@@ -32,13 +32,15 @@ pub fn render(topic: Topic) -> String {
         | Topic::JournalRecover
         | Topic::RiskAssessReadiness
         | Topic::RiskAssessSync
-        | Topic::RiskAssessReconcile => {
+        | Topic::RiskAssessReconcile
+        | Topic::Doctor
+        | Topic::Child => {
             text.push_str("\nGlobal Flags:\n");
             text.push_str(&columns(sorted(
                 everywhere().map(|setting| flag(setting, setting.name)).collect(),
             )));
         }
-        Topic::Sandbox | Topic::RiskAssessExplain => text.push_str("\n--log-level, --log-format and --log-path work here too.\n"),
+        Topic::Sandbox | Topic::RiskAssessExplain | Topic::HealthCheck => text.push_str("\n--log-level, --log-format and --log-path work here too.\n"),
         Topic::Journal | Topic::JournalExport | Topic::JournalList => text.push_str(
             "\n--state-dir, --coupa-domain (or --coupa-base-url) and --coupa-client-id say whose journal it is; no secret is needed.\n\
              --log-level, --log-format and --log-path work here too.\n",
@@ -81,6 +83,9 @@ fn usages(topic: Topic) -> Vec<String> {
         | Topic::RiskAssessReadiness
         | Topic::RiskAssessSync
         | Topic::RiskAssessReconcile
+        | Topic::Doctor
+        | Topic::HealthCheck
+        | Topic::Child
         | Topic::Capabilities
         | Topic::Config => {
             vec![format!("{PROGRAM} {} [flags]", topic.name())]

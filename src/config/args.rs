@@ -57,6 +57,12 @@ pub enum Topic {
     RiskAssessReconcile,
     /// `risk-assess explain`.
     RiskAssessExplain,
+    /// `doctor`.
+    Doctor,
+    /// `health-check`.
+    HealthCheck,
+    /// `_connector-service`, which runners call and help does not show.
+    Child,
     /// `capabilities`.
     Capabilities,
     /// `config`.
@@ -68,12 +74,14 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// Every topic.
-    pub const ALL: [Self; 18] = [
+    /// Every topic that help knows.
+    pub const ALL: [Self; 20] = [
         Self::Root,
         Self::Capabilities,
         Self::Completion,
         Self::Config,
+        Self::Doctor,
+        Self::HealthCheck,
         Self::Help,
         Self::Journal,
         Self::JournalExport,
@@ -97,6 +105,8 @@ impl Topic {
                 Self::Capabilities,
                 Self::Completion,
                 Self::Config,
+                Self::Doctor,
+                Self::HealthCheck,
                 Self::Help,
                 Self::Journal,
                 Self::RiskAssess,
@@ -123,6 +133,9 @@ impl Topic {
             | Self::RiskAssessImport
             | Self::RiskAssessReconcile
             | Self::RiskAssessExplain
+            | Self::Doctor
+            | Self::HealthCheck
+            | Self::Child
             | Self::Capabilities
             | Self::Config
             | Self::Completion
@@ -147,6 +160,9 @@ impl Topic {
             Self::RiskAssessImport => "risk-assess import",
             Self::RiskAssessReconcile => "risk-assess reconcile",
             Self::RiskAssessExplain => "risk-assess explain",
+            Self::Doctor => "doctor",
+            Self::HealthCheck => "health-check",
+            Self::Child => "_connector-service",
             Self::Capabilities => "capabilities",
             Self::Config => "config",
             Self::Completion => "completion",
@@ -187,6 +203,9 @@ impl Topic {
             Self::RiskAssessExplain => {
                 "Tell which field differs in each row of an error report, and what to change where"
             }
+            Self::Doctor => "Check whatever a sync and the configured features need, and say what is missing",
+            Self::HealthCheck => "Ask a running daemon whether it is healthy",
+            Self::Child => "Serve a runner that started this process and holds its standard input",
             Self::Capabilities => "Print what the connector can do, as JSON",
             Self::Config => "Print the configuration schema, as JSON",
             Self::Completion => "Print the completion script of a shell: bash, zsh, fish or powershell",
@@ -209,6 +228,9 @@ impl Topic {
             Self::RiskAssessImport => Some(Verb::RiskAssessImport),
             Self::RiskAssessReconcile => Some(Verb::RiskAssessReconcile),
             Self::RiskAssessExplain => Some(Verb::RiskAssessExplain),
+            Self::Doctor => Some(Verb::Doctor),
+            Self::HealthCheck => Some(Verb::HealthCheck),
+            Self::Child => Some(Verb::Child),
             Self::Capabilities | Self::Config | Self::Completion | Self::Help => None,
         }
     }
@@ -228,6 +250,9 @@ impl Topic {
             Verb::RiskAssessImport => Self::RiskAssessImport,
             Verb::RiskAssessReconcile => Self::RiskAssessReconcile,
             Verb::RiskAssessExplain => Self::RiskAssessExplain,
+            Verb::Doctor => Self::Doctor,
+            Verb::HealthCheck => Self::HealthCheck,
+            Verb::Child => Self::Child,
         }
     }
 
@@ -264,7 +289,7 @@ pub fn command() -> Command {
     for topic in Topic::Root.commands() {
         root = root.subcommand(sub_command(*topic));
     }
-    root
+    root.subcommand(sub_command(Topic::Child).hide(true))
 }
 
 fn sub_command(topic: Topic) -> Command {
@@ -297,6 +322,9 @@ fn sub_command(topic: Topic) -> Command {
         | Topic::RiskAssessReadiness
         | Topic::RiskAssessSync
         | Topic::RiskAssessReconcile
+        | Topic::Doctor
+        | Topic::HealthCheck
+        | Topic::Child
         | Topic::Capabilities
         | Topic::Config => {}
     }
@@ -410,7 +438,8 @@ fn request(matches: &ArgMatches) -> Result<Request, Problem> {
         .last()
         .and_then(|(topic, matches)| Some((*topic, matches.subcommand()?)))
     {
-        let inner = topic.commands().iter().find(|inner| inner.word() == word);
+        let hidden = [Topic::Child];
+        let inner = topic.commands().iter().chain(&hidden).find(|inner| inner.word() == word);
         levels.push((*inner.unwrap_or(&topic), sub));
     }
     let (topic, last) = levels.last().copied().unwrap_or((Topic::Root, matches));
@@ -471,7 +500,10 @@ fn request(matches: &ArgMatches) -> Result<Request, Problem> {
         | Topic::RiskAssessSync
         | Topic::RiskAssessImport
         | Topic::RiskAssessReconcile
-        | Topic::RiskAssessExplain => Request::Capabilities,
+        | Topic::RiskAssessExplain
+        | Topic::Doctor
+        | Topic::HealthCheck
+        | Topic::Child => Request::Capabilities,
     })
 }
 

@@ -5,6 +5,9 @@
 
 mod args;
 mod changes;
+mod child;
+mod daemon;
+mod doctor;
 mod file;
 mod layers;
 mod problem;
@@ -31,6 +34,9 @@ pub use self::args::{PROGRAM, SHELLS, Topic, VERSION_HELP, command};
 pub use self::changes::{
     ChangeSettings, JournalForm, JournalSettings, OneShotMode, OneShotSettings, RecoverSettings, Recovery,
 };
+pub use self::child::ChildSettings;
+pub use self::daemon::{DaemonSettings, HealthCheckSettings};
+pub use self::doctor::DoctorSettings;
 pub use self::problem::{ConfigErrors, Place, Problem, Source};
 pub use self::risk_assess::{
     ExplainSettings, FollowSettings, GridFile, ImportSettings, LedgerPlace, Printed, ReadinessSettings,
@@ -39,7 +45,7 @@ pub use self::risk_assess::{
 };
 pub use self::setting::{Disposition, Export, Scope, Setting, Verb, variable};
 pub use self::settings::{
-    CoupaTarget, SandboxDials, SandboxSettings, ServeSettings, Shrink, StateDir, SyncSettings, Target,
+    CoupaTarget, SandboxDials, SandboxSettings, ServeSettings, Shrink, StateDir, SyncChoice, SyncSettings, Target,
     TenantSettings, TlsFiles, Workers,
 };
 pub use self::table::{RULES, Rule, SETTINGS};
@@ -65,6 +71,14 @@ pub enum Command {
     OneShot(OneShotSettings),
     /// Serve over gRPC.
     Serve(ServeSettings),
+    /// Do what the platform asks for.
+    Daemon(Box<DaemonSettings>),
+    /// Serve the runner that started us.
+    Child(ChildSettings),
+    /// Ask a running daemon how it is.
+    HealthCheck(HealthCheckSettings),
+    /// Check what the configured features need.
+    Doctor(DoctorSettings),
     /// Show the journal of changes.
     Journal(JournalSettings),
     /// Bring open entries of the journal to an end.
@@ -150,6 +164,7 @@ fn settle(
     let log = reader.log();
     let risk_assess = |command| Command::RiskAssess(Box::new(command));
     let command = match verb {
+        Verb::Sync if reader.is_daemon() => reader.daemon().map(|daemon| Command::Daemon(Box::new(daemon))),
         Verb::Sync => match reader.task() {
             Some(task) => reader.one_shot(task).map(Command::OneShot),
             None => reader.sync().map(Command::Sync),
@@ -163,6 +178,9 @@ fn settle(
         Verb::RiskAssessImport => reader.risk_assess_import().map(risk_assess),
         Verb::RiskAssessReconcile => reader.risk_assess_reconcile().map(risk_assess),
         Verb::RiskAssessExplain => reader.risk_assess_explain().map(risk_assess),
+        Verb::Doctor => reader.doctor().map(Command::Doctor),
+        Verb::HealthCheck => reader.health_check().map(Command::HealthCheck),
+        Verb::Child => reader.child().map(Command::Child),
         Verb::Serve => reader.serve().map(Command::Serve),
         Verb::Sandbox => Some(Command::Sandbox(reader.sandbox())),
     };

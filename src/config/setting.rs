@@ -32,11 +32,17 @@ pub enum Verb {
     RiskAssessReconcile,
     /// Explain an error report.
     RiskAssessExplain,
+    /// Check what the configured features need.
+    Doctor,
+    /// Ask a running daemon how it is.
+    HealthCheck,
+    /// Serve the runner that started us.
+    Child,
 }
 
 impl Verb {
     /// Every command.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Sync,
         Self::Serve,
         Self::Sandbox,
@@ -49,6 +55,9 @@ impl Verb {
         Self::RiskAssessImport,
         Self::RiskAssessReconcile,
         Self::RiskAssessExplain,
+        Self::Doctor,
+        Self::HealthCheck,
+        Self::Child,
     ];
 
     /// What a command needs before it can begin.
@@ -59,11 +68,13 @@ impl Verb {
             | Self::JournalRecover
             | Self::RiskAssessReadiness
             | Self::RiskAssessSync
-            | Self::RiskAssessReconcile => Needs::Tenant,
+            | Self::RiskAssessReconcile
+            | Self::Doctor
+            | Self::Child => Needs::Tenant,
             Self::Journal | Self::JournalExport | Self::RiskAssessStatus | Self::RiskAssessImport => {
                 Needs::NameOfTenant
             }
-            Self::Sandbox | Self::RiskAssessExplain => Needs::Nothing,
+            Self::Sandbox | Self::RiskAssessExplain | Self::HealthCheck => Needs::Nothing,
         }
     }
 }

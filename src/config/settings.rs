@@ -133,14 +133,21 @@ pub struct SyncSettings {
     pub tenant: TenantSettings,
     /// File to write.
     pub file: PathBuf,
+    /// What it covers.
+    pub choice: SyncChoice,
+    /// What is said of the accounts behind the Risk Assess license.
+    pub risk_assess: RiskAssessSettings,
+}
+
+/// What a sync covers, and how it goes about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncChoice {
     /// Resource types to sync; all if empty.
     pub resource_types: Vec<String>,
     /// Leave out who holds what.
     pub skip_entitlements_and_grants: bool,
     /// Side-by-side listings.
     pub workers: Workers,
-    /// What is said of the accounts behind the Risk Assess license.
-    pub risk_assess: RiskAssessSettings,
 }
 
 /// gRPC server.
@@ -208,10 +215,16 @@ impl Reader<'_> {
             tenant: tenant?,
             risk_assess: risk_assess?,
             file: file?,
+            choice: self.sync_choice(),
+        })
+    }
+
+    pub(super) fn sync_choice(&mut self) -> SyncChoice {
+        SyncChoice {
             resource_types: self.values.list("sync-resource-types").to_vec(),
             skip_entitlements_and_grants: self.values.switch("skip-entitlements-and-grants"),
             workers: workers(self.values.int("workers"), self.values.switch("parallel-sync")),
-        })
+        }
     }
 
     /// `None` only with a problem noted.

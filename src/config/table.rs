@@ -11,8 +11,6 @@ use crate::risk_assess::{Delivery, Removal, Strictness, UserSync};
 const COUNT: Kind = Kind::int(0, i64::MAX);
 const PORT: Kind = Kind::int(1, 65_535);
 
-const DAEMON: &str =
-    "daemon mode is not available in this version; leave it out for a one-shot sync, or use `serve`";
 const CREDENTIALS: &str =
     "how people sign in to Coupa is not this connector's business: it neither makes nor rotates passwords";
 const EVENTS: &str = "Coupa has no event feed";
@@ -178,10 +176,12 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new("auth-method", Kind::Text, "Which group of credentials to use")
         .ineffective("Coupa has one way to authenticate"),
     // The platform.
-    Setting::new("client-id", Kind::Text, "Client ID at the platform").refused(DAEMON),
-    Setting::new("client-secret", Kind::Text, "Client secret at the platform")
-        .secret()
-        .refused(DAEMON),
+    Setting::new(
+        "client-id",
+        Kind::Text,
+        "Client ID at the platform; with it a run without a sub-command is a daemon that does the platform's tasks",
+    ),
+    Setting::new("client-secret", Kind::Text, "Client secret at the platform").secret(),
     Setting::new(
         "skip-full-sync",
         Kind::Switch,

@@ -22,7 +22,11 @@ mod generated {
 
 pub use generated::c1::config::v1 as config;
 pub use generated::c1::connector::v2 as connector;
+pub use generated::c1::connector_wrapper::v1 as wrapper;
+pub use generated::c1::connectorapi::baton::v1 as platform;
 pub use generated::c1::ratelimit::v1 as ratelimit;
+pub use generated::c1::utls::v1 as utls;
+pub use generated::google::rpc;
 
 /// Every file of `proto/` and what it imports, as a serialized `FileDescriptorSet`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

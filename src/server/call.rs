@@ -18,8 +18,8 @@ use tonic::{Code, Request, Response, Status};
 use tower::Service;
 
 use super::requests::Checked;
-use super::status::status;
 use crate::model::fault::Fault;
+use crate::status::status;
 
 /// gRPC's default limit for one message, which Go peers keep (4 MiB). An answer must stay under it.
 pub(super) const MAX_MESSAGE: usize = 4 * 1024 * 1024;

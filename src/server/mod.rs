@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! listener ─► accept (TLS, bounded) ─► call (log line, panics) ─► services ─► connector
-//!                                        └─ requests (rules)      └─ status (Fault → code)
+//!                                        └─ requests (rules)      └─ crate::status (Fault → code)
 //! ```
 
 mod accept;
@@ -14,7 +14,6 @@ mod health;
 mod limiter;
 mod requests;
 mod services;
-mod status;
 mod tls;
 
 use std::net::SocketAddr;

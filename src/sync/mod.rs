@@ -32,13 +32,45 @@ pub use source::Source;
 const CLEANUP: Duration = Duration::from_secs(10);
 
 /// What a sync covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Scope {
     /// Everything.
     #[default]
     Full,
     /// Types and resources; no entitlements, no grants.
     ResourcesOnly,
+    /// A few resources, and what belongs to them.
+    Targeted(Targets),
+}
+
+/// The resources of a targeted sync, and how much of each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Targets {
+    /// Which ones, each once.
+    pub resources: Vec<Target>,
+    /// How much of each.
+    pub depth: Depth,
+}
+
+/// One resource, named by its type and id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// Id of its type.
+    pub resource_type: String,
+    /// Its own id.
+    pub resource: String,
+}
+
+/// How much of a targeted resource is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Depth {
+    /// The resource, its entitlements, and who holds them.
+    #[default]
+    Grants,
+    /// The resource and its entitlements.
+    Entitlements,
+    /// The resource alone.
+    Resource,
 }
 
 /// How to sync.
@@ -101,9 +133,10 @@ impl Syncer {
         until_cancelled(cancel, self.source.validate()).await?;
 
         let options = &self.options;
-        let kind = match options.scope {
+        let kind = match &options.scope {
             Scope::Full => RunKind::Full,
             Scope::ResourcesOnly => RunKind::ResourcesOnly,
+            Scope::Targeted(_) => return Err(Fault::new(FaultKind::Unsupported, "targeted syncs come with the next commit")),
         };
         let writer = Writer::begin(&options.file, &options.tenant, kind, &options.settings, cancel).await?;
         let run_id = writer.run_id().to_owned();

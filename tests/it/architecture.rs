@@ -71,8 +71,18 @@ const RULES: &[Rule] = &[
     },
     Rule {
         part: "server",
-        imports: &["model", "proto", "connector"],
+        imports: &["model", "proto", "connector", "status"],
         never: &["reqwest", "rusqlite", "clap"],
+    },
+    Rule {
+        part: "status",
+        imports: &["model", "proto"],
+        never: &["reqwest", "rusqlite", "clap"],
+    },
+    Rule {
+        part: "platform",
+        imports: &["model", "proto", "connector", "sync", "c1z", "status"],
+        never: &["rusqlite", "clap"],
     },
     Rule {
         part: "sandbox",
@@ -86,6 +96,8 @@ const RULES: &[Rule] = &[
             "model",
             "coupa",
             "server",
+            "platform",
+            "sync",
             "sandbox",
             "telemetry",
             "oneshot",
@@ -118,6 +130,8 @@ const RULES: &[Rule] = &[
             "sync",
             "oneshot",
             "server",
+            "platform",
+            "status",
             "sandbox",
             "config",
             "cli",

@@ -1,4 +1,4 @@
-//! The one table from [`Fault`] to gRPC status.
+//! The one table from [`Fault`] to gRPC status, for callers of the server and for the platform that hears how a task ended.
 //!
 //! Invariant: only a fault's message and advice leave the process. What the syncer does with a code (connector-protocol,
 //! section 11.1) decides the choice: it retries `Unavailable`, drops a chain on `NotFound` and stops on the rest.
@@ -22,7 +22,7 @@ const CANCELLED: &str = "grant_cancelled";
 const SDK: &str = "github.com/conductorone/baton-sdk";
 
 /// The status that says what `fault` says, as of `now`.
-pub(super) fn status(fault: &Fault, now: Timestamp) -> Status {
+pub fn status(fault: &Fault, now: Timestamp) -> Status {
     let code = code(fault.kind());
     let message = fault.to_string();
     match fault.kind() {
