@@ -54,7 +54,17 @@ impl BareRoot {
         }
         succeed(as_root(&["install", "-d", "-m", "1777", &at("tmp")]));
         // As Kubernetes hands out a volume with an `fsGroup`: root's, open to the group, the group inherited.
-        succeed(as_root(&["install", "-d", "-o", "0", "-g", "65532", "-m", "2775", &at("state")]));
+        succeed(as_root(&[
+            "install",
+            "-d",
+            "-o",
+            "0",
+            "-g",
+            "65532",
+            "-m",
+            "2775",
+            &at("state"),
+        ]));
         succeed(as_root(&["chmod", "0755", &at("")]));
         root
     }
@@ -65,12 +75,21 @@ impl BareRoot {
 
     /// The program in there, with these variables and no others but the path.
     fn program(&self, variables: &[(&str, &str)], words: &[&str]) -> Command {
-        let variables: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let variables: Vec<String> = variables
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         let mut all = vec!["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
         all.extend(variables.iter().map(String::as_str));
         let root = self.path("");
         let user = format!("--userspec={USER}");
-        all.extend(["chroot", &user, "--groups=", root.to_str().unwrap(), "/baton-coupa"]);
+        all.extend([
+            "chroot",
+            &user,
+            "--groups=",
+            root.to_str().unwrap(),
+            "/baton-coupa",
+        ]);
         all.extend(words);
         as_root(&all)
     }
@@ -85,14 +104,26 @@ impl BareRoot {
             ("BATON_TMPDIR", "/tmp".to_owned()),
             ("BATON_FILE", "/state/sync.c1z".to_owned()),
         ];
-        let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         output(self.program(&variables, &[])).await
     }
 
     /// Everything in there, sorted.
     fn listing(&self, inside: &str) -> Vec<String> {
-        let found = succeed(as_root(&["find", self.path(inside).to_str().unwrap(), "-printf", "%P\n"]));
-        let mut lines: Vec<_> = String::from_utf8(found.stdout).unwrap().lines().map(str::to_owned).collect();
+        let found = succeed(as_root(&[
+            "find",
+            self.path(inside).to_str().unwrap(),
+            "-printf",
+            "%P\n",
+        ]));
+        let mut lines: Vec<_> = String::from_utf8(found.stdout)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect();
         lines.sort_unstable();
         lines
     }
@@ -119,7 +150,9 @@ async fn tenant(folder: &Path) -> (Running, String) {
         users: 1200,
         ..SandboxConfig::default()
     };
-    let sandbox = Sandbox::start(config, ([127, 0, 0, 1], 0).into(), Some(files)).await.unwrap();
+    let sandbox = Sandbox::start(config, ([127, 0, 0, 1], 0).into(), Some(files))
+        .await
+        .unwrap();
     (sandbox, authority.pem())
 }
 

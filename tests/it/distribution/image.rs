@@ -1,9 +1,9 @@
 //! The rules of the image, held without a container engine: what the Dockerfile says, and that what it copies is there.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::fs;
 
 use regex::Regex;
 use tempfile::TempDir;
@@ -51,7 +51,10 @@ fn stages() -> Vec<Stage> {
 impl Stage {
     fn all<'a>(&'a self, keyword: &'a str) -> impl Iterator<Item = &'a str> {
         let of_keyword = move |one: &&Instruction| one.keyword == keyword;
-        self.instructions.iter().filter(of_keyword).map(|one| one.rest.as_str())
+        self.instructions
+            .iter()
+            .filter(of_keyword)
+            .map(|one| one.rest.as_str())
     }
 
     fn only<'a>(&'a self, keyword: &'a str) -> &'a str {
@@ -74,14 +77,28 @@ fn the_image_is_the_binary_on_distroless_for_nobody_in_particular() {
     let image = stages.last().unwrap();
     let base = Regex::new(r"^gcr\.io/distroless/static-debian\d+:nonroot$").unwrap();
     assert!(base.is_match(&image.base), "{}", image.base);
-    let kinds: BTreeSet<_> = image.instructions.iter().map(|one| one.keyword.as_str()).collect();
+    let kinds: BTreeSet<_> = image
+        .instructions
+        .iter()
+        .map(|one| one.keyword.as_str())
+        .collect();
     let few = ["ARG", "COPY", "ENTRYPOINT", "LABEL", "USER"];
-    assert_eq!(kinds, few.into(), "no command, port, volume, variable or directory");
+    assert_eq!(
+        kinds,
+        few.into(),
+        "no command, port, volume, variable or directory"
+    );
     assert_eq!(image.only("USER"), "65532:65532");
     assert_eq!(image.only("ENTRYPOINT"), r#"["/baton-coupa"]"#);
     let copy = image.only("COPY");
-    assert!(copy.ends_with("/linux_$TARGETARCH/baton-coupa /baton-coupa"), "{copy}");
-    assert!(image.all("ARG").any(|name| name == "TARGETARCH"), "the platform's own binary");
+    assert!(
+        copy.ends_with("/linux_$TARGETARCH/baton-coupa /baton-coupa"),
+        "{copy}"
+    );
+    assert!(
+        image.all("ARG").any(|name| name == "TARGETARCH"),
+        "the platform's own binary"
+    );
     for name in ["created", "title", "revision", "version", "source"] {
         let label = format!("org.opencontainers.image.{name}=\"");
         assert!(image.only("LABEL").contains(&label), "{label}");
@@ -96,7 +113,9 @@ fn every_source_of_a_copy_is_there() {
             let (from, sources) = copied(copy);
             match from {
                 Some(name) => {
-                    let earlier = stages[..at].iter().any(|stage| stage.name.as_deref() == Some(name));
+                    let earlier = stages[..at]
+                        .iter()
+                        .any(|stage| stage.name.as_deref() == Some(name));
                     assert!(earlier, "COPY {copy}: no such stage before it");
                 }
                 None => assert!(sources.iter().all(|source| place(source).exists()), "COPY {copy}"),
@@ -109,7 +128,10 @@ fn every_source_of_a_copy_is_there() {
 #[test]
 fn the_binary_is_built_as_the_gate_builds_it() {
     let stages = stages();
-    let build = stages.iter().find(|stage| stage.name.as_deref() == Some("build")).unwrap();
+    let build = stages
+        .iter()
+        .find(|stage| stage.name.as_deref() == Some("build"))
+        .unwrap();
     let (image, tag) = build.base.split_once(':').unwrap();
     assert_eq!(image, "rust");
     let toolchain = env!("CARGO_PKG_RUST_VERSION").trim_end_matches(".0");
@@ -118,7 +140,11 @@ fn the_binary_is_built_as_the_gate_builds_it() {
     assert!(text("Cargo.toml").contains("\n[profile.dist]\n"));
     assert!(text(".ci/static").contains("cargo build --locked "));
     // The stage that a release puts its own binaries in the place of.
-    assert!(stages.iter().any(|stage| stage.name.as_deref() == Some("binary") && stage.base == "scratch"));
+    assert!(
+        stages
+            .iter()
+            .any(|stage| stage.name.as_deref() == Some("binary") && stage.base == "scratch")
+    );
 }
 
 #[test]
@@ -138,7 +164,11 @@ fn the_context_holds_what_the_program_is_built_from_and_nothing_else() {
     let mut lines = ignore.lines().filter(|line| !line.starts_with('#'));
     assert_eq!(lines.next(), Some("*"), "what is not named stays outside");
     let taken: Vec<_> = lines.map(|line| line.strip_prefix('!').unwrap()).collect();
-    assert!(["proto", ".ci/need", ".ci/static"].iter().all(|needed| taken.contains(needed)));
+    assert!(
+        ["proto", ".ci/need", ".ci/static"]
+            .iter()
+            .all(|needed| taken.contains(needed))
+    );
     let context = TempDir::new().unwrap();
     for one in taken {
         copy(&place(one), &context.path().join(one));

@@ -35,7 +35,9 @@ fn variable(name: &str) -> Value {
 
 fn names(list: &Value) -> BTreeSet<String> {
     let names = list.as_array().unwrap().iter();
-    names.map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    names
+        .map(|one| one["name"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Calls `visit` with every map below `value` that must be a map of strings.
@@ -61,7 +63,10 @@ fn every_value_that_must_be_a_string_is_one() {
         string_maps(&yaml(file), &mut |map, fields| {
             maps += 1;
             for (name, value) in fields.as_object().unwrap() {
-                assert!(value.is_string(), "{file}: {map}: {name} is not in quotes: {value}");
+                assert!(
+                    value.is_string(),
+                    "{file}: {map}: {name} is not in quotes: {value}"
+                );
             }
         });
         assert!(maps > 0, "{file}");
@@ -79,7 +84,10 @@ fn every_setting_that_is_named_works() {
     for name in secret.clone().chain(named.clone()) {
         assert!(is_read(&name), "{name}");
     }
-    assert!(secret.clone().all(|name| !named.contains(&name)), "one place for each");
+    assert!(
+        secret.clone().all(|name| !named.contains(&name)),
+        "one place for each"
+    );
     let needed = [
         "BATON_CLIENT_ID",
         "BATON_CLIENT_SECRET",
@@ -107,14 +115,21 @@ fn the_parts_belong_together() {
         assert_eq!(&labels[name], value);
     }
     // As the ecosystem labels its connectors.
-    assert_eq!(*labels, json!({"app": "baton-coupa", "baton": "true", "baton-app": "coupa"}));
+    assert_eq!(
+        *labels,
+        json!({"app": "baton-coupa", "baton": "true", "baton-app": "coupa"})
+    );
     assert_eq!(variable("BATON_HOST_ID"), "baton-coupa");
 
     let volumes = pod["volumes"].clone();
     assert_eq!(names(&volumes), names(&container["volumeMounts"]));
     let volume = |name: &str| {
         let volumes = volumes.as_array().unwrap();
-        volumes.iter().find(|volume| volume["name"] == name).unwrap().clone()
+        volumes
+            .iter()
+            .find(|volume| volume["name"] == name)
+            .unwrap()
+            .clone()
     };
     let mounted = |path: &Value| {
         let mounts = container["volumeMounts"].as_array().unwrap();
@@ -128,10 +143,17 @@ fn the_parts_belong_together() {
     assert_eq!(yaml(STATE)["spec"]["accessModes"], json!(["ReadWriteOnce"]));
 
     let kustomization = yaml(KUSTOMIZATION);
-    assert_eq!(kustomization["resources"], json!(["secret.yaml", "state.yaml", "deployment.yaml"]));
+    assert_eq!(
+        kustomization["resources"],
+        json!(["secret.yaml", "state.yaml", "deployment.yaml"])
+    );
     let image = container["image"].as_str().unwrap();
     let (name, tag) = image.rsplit_once(':').unwrap();
-    assert_eq!(tag, env!("CARGO_PKG_VERSION"), "a version, and not whatever is latest");
+    assert_eq!(
+        tag,
+        env!("CARGO_PKG_VERSION"),
+        "a version, and not whatever is latest"
+    );
     assert_eq!(kustomization["images"], json!([{"name": name, "newTag": tag}]));
 }
 
@@ -139,7 +161,11 @@ fn the_parts_belong_together() {
 fn one_at_a_time() {
     let spec = yaml(DEPLOYMENT)["spec"].clone();
     assert_eq!(spec["replicas"], 1);
-    assert_eq!(spec["strategy"], json!({"type": "Recreate"}), "an update does not overlap");
+    assert_eq!(
+        spec["strategy"],
+        json!({"type": "Recreate"}),
+        "an update does not overlap"
+    );
 }
 
 #[test]
@@ -170,7 +196,10 @@ fn a_hardened_cluster_takes_it() {
     for kind in ["requests", "limits"] {
         assert!(container["resources"][kind]["memory"].is_string(), "{kind}");
     }
-    assert!(container["resources"]["limits"].get("cpu").is_none(), "a heartbeat must not be throttled");
+    assert!(
+        container["resources"]["limits"].get("cpu").is_none(),
+        "a heartbeat must not be throttled"
+    );
 }
 
 #[test]
@@ -185,13 +214,22 @@ fn probes_ask_the_program_itself() {
         let probe = &container[probe];
         let endpoint = format!("--endpoint={endpoint}");
         // There is no shell, and no port is open to the cluster.
-        assert_eq!(probe["exec"]["command"], json!(["/baton-coupa", "health-check", endpoint]));
-        assert!(probe["timeoutSeconds"].as_u64().unwrap() > 5, "the command gives up by itself after 5 s");
+        assert_eq!(
+            probe["exec"]["command"],
+            json!(["/baton-coupa", "health-check", endpoint])
+        );
+        assert!(
+            probe["timeoutSeconds"].as_u64().unwrap() > 5,
+            "the command gives up by itself after 5 s"
+        );
     }
     assert!(container.get("ports").is_none());
     let startup = &container["startupProbe"];
     let patience = startup["periodSeconds"].as_u64().unwrap() * startup["failureThreshold"].as_u64().unwrap();
-    assert!(patience >= 900, "the hello is repeated with waits of up to 5 minutes");
+    assert!(
+        patience >= 900,
+        "the hello is repeated with waits of up to 5 minutes"
+    );
     let grace = pod()["terminationGracePeriodSeconds"].as_u64().unwrap();
     assert!(grace > 30, "what runs has 30 s to be reported");
 }

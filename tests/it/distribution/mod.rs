@@ -51,7 +51,9 @@ const COMING: [&str; 1] = ["health-check"];
 fn is_read(name: &str) -> bool {
     let works = |setting: &Setting| setting.is_shown() || COMING.contains(&setting.name);
     BESIDE_THE_TABLE.contains(&name)
-        || SETTINGS.iter().any(|setting| variable(setting.name) == name && works(setting))
+        || SETTINGS
+            .iter()
+            .any(|setting| variable(setting.name) == name && works(setting))
 }
 
 /// Every `BATON_...` variable that a text names, also in part: `BATON_` and the signs that a variable may have.

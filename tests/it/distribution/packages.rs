@@ -40,7 +40,11 @@ fn content(archive: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
             let mut entry = zip.by_index(at).unwrap();
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).unwrap();
-            found.push((entry.name().unwrap().into_owned().into(), entry.unix_mode().unwrap() & 0o7777, bytes));
+            found.push((
+                entry.name().unwrap().into_owned().into(),
+                entry.unix_mode().unwrap() & 0o7777,
+                bytes,
+            ));
         }
     } else {
         let mut tar = tar::Archive::new(GzDecoder::new(file));
@@ -49,7 +53,11 @@ fn content(archive: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).unwrap();
             let header = entry.header();
-            assert_eq!((header.uid().unwrap(), header.gid().unwrap()), (0, 0), "nobody of this machine");
+            assert_eq!(
+                (header.uid().unwrap(), header.gid().unwrap()),
+                (0, 0),
+                "nobody of this machine"
+            );
             found.push((entry.path().unwrap().into_owned(), header.mode().unwrap(), bytes));
         }
     }
@@ -58,7 +66,9 @@ fn content(archive: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort_unstable();
     names
 }
@@ -95,7 +105,11 @@ fn each_archive_holds_the_binary_alone_under_the_name_that_is_looked_for() {
         let path = out.path().join(archive);
         let all = content(&path);
         let (name, rights, bytes) = &all[0];
-        assert_eq!((all.len(), name.as_path(), *rights), (1, Path::new("baton-coupa"), 0o755), "{archive}");
+        assert_eq!(
+            (all.len(), name.as_path(), *rights),
+            (1, Path::new("baton-coupa"), 0o755),
+            "{archive}"
+        );
         assert!(*bytes == fs::read(binary).unwrap(), "{archive}");
         let sum = Sha256::digest(fs::read(&path).unwrap());
         let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -114,7 +128,12 @@ fn equal_binaries_make_equal_archives() {
     fs::write(&same, "what a build made").unwrap();
     let a_day = std::time::Duration::from_hours(24);
     let older = std::time::SystemTime::now() - a_day;
-    fs::File::options().write(true).open(&same).unwrap().set_modified(older).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&same)
+        .unwrap()
+        .set_modified(older)
+        .unwrap();
     for os in ["linux", "darwin"] {
         for (directory, binary) in [(&first, &program), (&second, &same)] {
             let out = directory.path().join("out");
@@ -127,7 +146,10 @@ fn equal_binaries_make_equal_archives() {
     assert_eq!(names(&first), names(&second));
     assert_eq!(names(&first).len(), 3);
     for name in names(&first) {
-        assert!(fs::read(first.join(&name)).unwrap() == fs::read(second.join(&name)).unwrap(), "{name}");
+        assert!(
+            fs::read(first.join(&name)).unwrap() == fs::read(second.join(&name)).unwrap(),
+            "{name}"
+        );
     }
 }
 
@@ -145,6 +167,10 @@ fn what_is_not_shipped_is_not_packed() {
         assert_eq!(done.status.code(), Some(2), "{words:?}");
     }
     assert!(names(out.path()).is_empty());
-    assert!(!package(["linux", "amd64", "v1.2.3"], "no such binary", out.path()).status.success());
+    assert!(
+        !package(["linux", "amd64", "v1.2.3"], "no such binary", out.path())
+            .status
+            .success()
+    );
     assert!(names(out.path()).is_empty());
 }

@@ -32,7 +32,9 @@ fn scripts(workflow: &str) -> Vec<String> {
 #[test]
 fn these_are_all() {
     let entries = fs::read_dir(place(".github/workflows")).unwrap();
-    let found: BTreeSet<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let found: BTreeSet<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     assert_eq!(found, ["ci.yml".to_owned(), "release.yml".to_owned()].into());
 }
 
@@ -41,16 +43,29 @@ fn every_script_that_is_run_exists_and_can_be_run() {
     use std::os::unix::fs::PermissionsExt as _;
     let named = Regex::new(r"\.ci/[a-z-]+").unwrap();
     let gate = text(".ci/run");
-    let mut all: BTreeSet<_> = named.find_iter(&gate).map(|found| found.as_str().to_owned()).collect();
+    let mut all: BTreeSet<_> = named
+        .find_iter(&gate)
+        .map(|found| found.as_str().to_owned())
+        .collect();
     for workflow in [CI, RELEASE] {
         for script in scripts(workflow) {
             all.extend(named.find_iter(&script).map(|found| found.as_str().to_owned()));
         }
     }
-    let needed = [".ci/bare-root", ".ci/bill", ".ci/package", ".ci/packages", ".ci/run", ".ci/static"];
+    let needed = [
+        ".ci/bare-root",
+        ".ci/bill",
+        ".ci/package",
+        ".ci/packages",
+        ".ci/run",
+        ".ci/static",
+    ];
     assert!(needed.iter().all(|needed| all.contains(*needed)), "{all:?}");
     for script in all {
-        let mode = fs::metadata(place(&script)).unwrap_or_else(|_| panic!("no {script}")).permissions().mode();
+        let mode = fs::metadata(place(&script))
+            .unwrap_or_else(|_| panic!("no {script}"))
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o111, 0o111, "{script}");
     }
 }
@@ -58,10 +73,18 @@ fn every_script_that_is_run_exists_and_can_be_run() {
 #[test]
 fn the_gate_is_what_a_change_and_a_release_go_through() {
     let gate = jobs(CI)["gate"].clone();
-    let runs = gate["steps"].as_array().unwrap().iter().any(|step| step["run"] == "bash .ci/run");
+    let runs = gate["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|step| step["run"] == "bash .ci/run");
     assert!(runs);
     let on = yaml(CI)["on"].clone();
-    assert!(["pull_request", "push", "workflow_call"].iter().all(|event| on.get(event).is_some()));
+    assert!(
+        ["pull_request", "push", "workflow_call"]
+            .iter()
+            .all(|event| on.get(event).is_some())
+    );
 
     assert_eq!(yaml(RELEASE)["on"], json!({"push": {"tags": ["v*"]}}));
     let release = jobs(RELEASE);
@@ -84,7 +107,13 @@ fn what_is_built_is_what_can_be_packed() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|row| format!("{}-{}", row["os"].as_str().unwrap(), row["arch"].as_str().unwrap()))
+        .map(|row| {
+            format!(
+                "{}-{}",
+                row["os"].as_str().unwrap(),
+                row["arch"].as_str().unwrap()
+            )
+        })
         .collect();
     let script = text(".ci/package");
     let arms = Regex::new(r"(?m)^((?:linux|darwin)-[a-z0-9]+(?: \| [a-z0-9-]+)*)\) ending=").unwrap();
@@ -102,14 +131,26 @@ fn what_is_built_is_what_can_be_packed() {
 #[test]
 fn the_image_is_made_from_the_same_binaries() {
     let steps = jobs(RELEASE)["image"]["steps"].clone();
-    let push = steps.as_array().unwrap().iter().find(|step| step["id"] == "push").unwrap()["with"].clone();
+    let push = steps
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|step| step["id"] == "push")
+        .unwrap()["with"]
+        .clone();
     assert_eq!(push["build-contexts"], "binary=dist");
     assert_eq!(push["platforms"], "linux/amd64,linux/arm64");
     let arguments = push["build-args"].as_str().unwrap();
-    let given: BTreeSet<_> = arguments.lines().map(|line| line.split_once('=').unwrap().0).collect();
+    let given: BTreeSet<_> = arguments
+        .lines()
+        .map(|line| line.split_once('=').unwrap().0)
+        .collect();
     let dockerfile = text("Dockerfile");
     let taken = Regex::new(r"(?m)^ARG ([A-Z]+)").unwrap();
-    let taken: BTreeSet<_> = taken.captures_iter(&dockerfile).map(|one| one.extract::<1>().1[0]).collect();
+    let taken: BTreeSet<_> = taken
+        .captures_iter(&dockerfile)
+        .map(|one| one.extract::<1>().1[0])
+        .collect();
     let by_the_builder = BTreeSet::from(["TARGETARCH"]);
     assert_eq!(given, &taken - &by_the_builder);
 }
@@ -120,7 +161,11 @@ fn each_job_may_do_only_what_it_must() {
     let sign = json!({"contents": "read", "id-token": "write", "attestations": "write"});
     let push = json!({"contents": "read", "packages": "write", "id-token": "write", "attestations": "write"});
     for workflow in [CI, RELEASE] {
-        assert_eq!(yaml(workflow)["permissions"], json!({}), "{workflow}: nothing unless a job asks");
+        assert_eq!(
+            yaml(workflow)["permissions"],
+            json!({}),
+            "{workflow}: nothing unless a job asks"
+        );
         for (name, job) in jobs(workflow) {
             let expected = match (workflow, name.as_str()) {
                 (RELEASE, "archives") => &sign,
@@ -129,7 +174,10 @@ fn each_job_may_do_only_what_it_must() {
                 _ => &read,
             };
             assert_eq!(job["permissions"], *expected, "{workflow}: {name}");
-            assert!(job.get("uses").is_some() || job["timeout-minutes"].is_u64(), "{workflow}: {name}");
+            assert!(
+                job.get("uses").is_some() || job["timeout-minutes"].is_u64(),
+                "{workflow}: {name}"
+            );
         }
         for step in steps(workflow) {
             let action = step["uses"].as_str().unwrap_or_default();
