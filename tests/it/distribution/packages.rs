@@ -1,5 +1,6 @@
 //! The archives of a release, made by `.ci/package` from the built program and read by what did not write them.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -99,9 +100,10 @@ fn each_archive_holds_the_binary_alone_under_the_name_that_is_looked_for() {
     let checksums = "baton-coupa_1.2.3_checksums.txt";
     assert_eq!(names(out.path()), [&archives[..], &[checksums]].concat());
 
+    let found_by = Regex::new(FOUND_BY).unwrap();
     let mut expected = String::new();
     for (archive, (_, _, binary)) in archives.into_iter().zip(targets) {
-        assert!(Regex::new(FOUND_BY).unwrap().is_match(archive));
+        assert!(found_by.is_match(archive));
         let path = out.path().join(archive);
         let all = content(&path);
         let (name, rights, bytes) = &all[0];
@@ -111,9 +113,10 @@ fn each_archive_holds_the_binary_alone_under_the_name_that_is_looked_for() {
             "{archive}"
         );
         assert!(*bytes == fs::read(binary).unwrap(), "{archive}");
-        let sum = Sha256::digest(fs::read(&path).unwrap());
-        let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-        expected += &format!("{sum}  {archive}\n");
+        for byte in Sha256::digest(fs::read(&path).unwrap()) {
+            write!(expected, "{byte:02x}").unwrap();
+        }
+        writeln!(expected, "  {archive}").unwrap();
     }
     assert_eq!(fs::read_to_string(out.path().join(checksums)).unwrap(), expected);
 }

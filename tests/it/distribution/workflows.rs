@@ -190,10 +190,10 @@ fn each_job_may_do_only_what_it_must() {
 
 #[test]
 fn actions_are_pinned_and_values_from_outside_are_no_code() {
+    let uses = Regex::new(r"(?m)uses: (.*)$").unwrap();
     let pinned = Regex::new(r"^[A-Za-z0-9-]+/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$").unwrap();
     for workflow in [CI, RELEASE] {
         let text = text(workflow);
-        let uses = Regex::new(r"(?m)uses: (.*)$").unwrap();
         let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for action in uses.captures_iter(&text) {
             let action = action[1].to_owned();
