@@ -74,7 +74,7 @@ pub(super) fn file_settings(tenant: &TenantSettings) -> Result<c1z::Settings, Fa
 }
 
 /// Side-by-side calls; the ecosystem's automatic choice is the number of cores, at most 4.
-fn workers(workers: Workers) -> NonZeroUsize {
+pub(super) fn workers(workers: Workers) -> NonZeroUsize {
     let auto =
         || thread::available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(MOST_AUTOMATIC));
     match workers {

@@ -162,6 +162,12 @@ fn settle(
         warnings,
     };
     let log = reader.log();
+    match verb {
+        Verb::Sync if reader.is_daemon() => {}
+        Verb::Sync | Verb::Serve => reader.no_daemon(),
+        // Others may well share the file and the variables of a daemon.
+        _ => {}
+    }
     let risk_assess = |command| Command::RiskAssess(Box::new(command));
     let command = match verb {
         Verb::Sync if reader.is_daemon() => reader.daemon().map(|daemon| Command::Daemon(Box::new(daemon))),
