@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use baton_coupa::model::fault::Fault;
+use baton_coupa::model::fault::{Fault, FaultKind};
 use baton_coupa::proto::connector as c1;
 use baton_coupa::proto::{annotation, pack};
 use baton_coupa::sync::Source;
@@ -210,6 +210,27 @@ impl Source for Fake {
             list,
             next_page_token,
             annotations,
+        })
+    }
+
+    async fn resource(
+        &self,
+        request: &c1::ResourceGetterServiceGetResourceRequest,
+    ) -> Result<c1::ResourceGetterServiceGetResourceResponse, Fault> {
+        assert_eq!(request.active_sync_id.len(), 27);
+        let id = request.resource_id.as_ref().unwrap();
+        self.enter(&format!("get {}/{}", id.resource_type, id.resource))
+            .await?;
+        let rows = self.resources.get(&id.resource_type);
+        let found = rows.and_then(|rows| rows.iter().find(|row| row.id.as_ref() == Some(id)));
+        let resource = Some(
+            found
+                .cloned()
+                .ok_or_else(|| Fault::new(FaultKind::NotFound, "no such thing"))?,
+        );
+        Ok(c1::ResourceGetterServiceGetResourceResponse {
+            resource,
+            ..Default::default()
         })
     }
 
