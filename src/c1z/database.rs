@@ -23,6 +23,8 @@ use crate::proto::{annotation, is};
 /// Rows per transaction: enough that its cost vanishes, few enough that dirty pages fit the cache.
 const ROWS_PER_TRANSACTION: usize = 50_000;
 
+const DROP_MISSING: &str = "drop table if exists missing_principals";
+
 /// A run that is being written.
 pub(super) struct Database {
     // Before `scratch`, so that it is closed when the directory goes.
@@ -216,12 +218,13 @@ impl Database {
     /// the `after`-th of them. They are looked for at the start only, so storing some does not shift the rest.
     pub(super) fn missing_principals(&self, after: i64, limit: u32) -> Result<Vec<MissingPrincipal>, Fault> {
         let find = || -> rusqlite::Result<()> {
-            self.db.execute_batch(
-                "drop table if exists temp.missing;
-                 create temp table missing (id integer primary key, kind text not null, resource text not null)",
-            )?;
+            // Not a temporary table: those go to a directory that nobody here has chosen. It is dropped before the run is packed.
+            self.db.execute_batch(&format!(
+                "{DROP_MISSING}; create table missing_principals \
+                 (id integer primary key, kind text not null, resource text not null)"
+            ))?;
             self.db.execute(
-                "insert into temp.missing (kind, resource) select distinct principal_resource_type_id, \
+                "insert into missing_principals (kind, resource) select distinct principal_resource_type_id, \
                  principal_resource_id from v1_grants g where g.sync_id = ?1 and not exists (select 1 from v1_resources r \
                  where r.external_id = g.principal_resource_type_id || ':' || g.principal_resource_id \
                  and r.sync_id = g.sync_id) order by 1, 2",
@@ -232,7 +235,7 @@ impl Database {
         let read = || -> rusqlite::Result<Vec<MissingPrincipal>> {
             let mut select = self
                 .db
-                .prepare("select id, kind, resource from temp.missing where id > ?1 order by id limit ?2")?;
+                .prepare("select id, kind, resource from missing_principals where id > ?1 order by id limit ?2")?;
             let rows = select.query_map(params![after, limit], |row| {
                 Ok(MissingPrincipal {
                     row: row.get(0)?,
@@ -304,7 +307,7 @@ impl Database {
                 self.run_id
             ],
         )?;
-        self.db.execute_batch("commit")?;
+        self.db.execute_batch(&format!("{DROP_MISSING}; commit"))?;
         Ok(stats)
     }
 

@@ -20,4 +20,5 @@ mod risk_assess;
 mod state;
 mod support;
 mod sync;
+mod targeted;
 mod truth;

@@ -32,6 +32,10 @@ pub(crate) struct Fake {
     pub(crate) stuck: Notify,
     /// Tokens to answer instead of the right one, by key.
     pub(crate) tokens: BTreeMap<String, String>,
+    /// What every question for one resource is answered with.
+    pub(crate) instead: Option<c1::ResourceId>,
+    /// Entitlements that every listing for one resource shows besides.
+    pub(crate) strays: Vec<c1::Entitlement>,
     pub(crate) calls: Mutex<Vec<String>>,
 }
 
@@ -221,6 +225,7 @@ impl Source for Fake {
         let id = request.resource_id.as_ref().unwrap();
         self.enter(&format!("get {}/{}", id.resource_type, id.resource))
             .await?;
+        let id = self.instead.as_ref().unwrap_or(id);
         let rows = self.resources.get(&id.resource_type);
         let found = rows.and_then(|rows| rows.iter().find(|row| row.id.as_ref() == Some(id)));
         let resource = Some(
@@ -259,6 +264,7 @@ impl Source for Fake {
             .entitlements
             .iter()
             .filter(|row| matches(ids(row.resource.as_ref()), (kind, id), by_type))
+            .chain(self.strays.iter().filter(|_| !by_type))
             .cloned()
             .collect();
         let of = if by_type {
