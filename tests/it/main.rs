@@ -21,4 +21,5 @@ mod risk_assess;
 mod state;
 mod support;
 mod sync;
+mod targeted;
 mod truth;
