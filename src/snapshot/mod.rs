@@ -39,7 +39,7 @@ pub use index::Index;
 pub use live::{Accounts, Complete, Rest, Snapshot, Waited};
 pub use registry::{Fresh, Lone, Snapshots};
 pub use report::{ClassCount, Served, SnapshotReport};
-pub use touched::{Again, Touched};
+pub use touched::{Again, Touched, holds};
 
 /// What to do when the tenant shows far less than in the last complete pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,6 +14,7 @@ mod c1z;
 mod changes;
 mod conformance;
 mod coupa;
+mod doctor;
 mod grpc;
 mod program;
 mod risk_assess;

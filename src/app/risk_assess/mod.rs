@@ -13,6 +13,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub(super) use following::Following;
+pub(super) use following::login;
 
 use super::{print, signals, tenant};
 use crate::cli;

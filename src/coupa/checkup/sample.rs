@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 use crate::model::checkup::{Check, Finding};
 use crate::model::class::{SupplierRoles, classify};
 use crate::model::fault::{Fault, FaultKind};
-use crate::model::tenant::{AccountClass, ReadTenant, Survey, UserCursor, UserFilter, UserOrder, UserQuery};
+use crate::model::id::UserId;
+use crate::model::tenant::{AccountClass, ReadTenant, UserCursor, UserFilter, UserOrder, UserQuery};
 
-/// Pages read, of 50 accounts each (Coupa's page).
-const PAGES: u64 = 10;
-const PAGE: u64 = 50;
+/// Pages read from the beginning, of 50 accounts each (Coupa's page); one of them is the empty one that ends a list.
+const PAGES: usize = 11;
+
+/// Pages read further on, where there are more.
+const LATER: u64 = 5;
 
 /// How many of each class were seen.
 #[derive(Debug, Default)]
@@ -21,50 +24,50 @@ pub(super) struct Sample {
     whole: bool,
 }
 
-/// Reads the sample: all accounts of a small tenant, else pages from all over the ids.
+/// Reads the sample: all accounts of a small tenant; of a large one its first, and pages from all over its later ids.
 pub(super) async fn taken(reader: &dyn ReadTenant) -> Result<Sample, Fault> {
     let suppliers = SupplierRoles::among(&reader.roles().await?);
-    let (mut users, mut whole) = (BTreeMap::new(), false);
-    let mut from = starts(reader.survey());
-    let goes_on = from.len() == 1;
-    // One page more than are read, since only an empty one ends a list.
-    for _ in 0..=PAGES {
-        let Some(cursor) = from.pop() else { break };
+    let mut classes = BTreeMap::new();
+    let mut take = async |from| -> Result<Option<UserCursor>, Fault> {
         let query = UserQuery {
-            from: cursor,
+            from,
             filter: UserFilter::All,
         };
         let page = reader.users(&query).await?;
-        let classes = page.users.into_iter().map(|user| {
+        classes.extend(page.users.into_iter().map(|user| {
             let class = classify(user.marks, user.access.roles(), &suppliers);
             (user.id, class)
-        });
-        users.extend(classes);
-        if goes_on {
-            whole = page.next.is_none();
-            from.extend(page.next);
-        }
+        }));
+        Ok(page.next)
+    };
+    let mut next = Some(match reader.survey().order {
+        UserOrder::ById => UserCursor::After(0),
+        UserOrder::Arbitrary => UserCursor::Offset(0),
+    });
+    for _ in 0..PAGES {
+        let Some(from) = next else { break };
+        next = take(from).await?;
     }
-    let mut classes = BTreeMap::new();
-    for class in users.into_values() {
-        *classes.entry(class).or_default() += 1;
+    for start in later(next, reader.survey().highest_user) {
+        take(start).await?;
     }
-    Ok(Sample { classes, whole })
+    let mut sample = Sample {
+        classes: BTreeMap::new(),
+        whole: next.is_none(),
+    };
+    for class in classes.into_values() {
+        *sample.classes.entry(class).or_default() += 1;
+    }
+    Ok(sample)
 }
 
-/// Where pages begin, the last one first; what follows is read only where there is one beginning.
-fn starts(survey: &Survey) -> Vec<UserCursor> {
-    match (survey.order, survey.highest_user) {
-        (UserOrder::Arbitrary, _) => vec![UserCursor::Offset(0)],
-        (UserOrder::ById, Some(highest)) if highest.get() > PAGES * PAGE => {
-            let apart = highest.get() / PAGES;
-            (0..=PAGES)
-                .rev()
-                .map(|page| UserCursor::After(page * apart))
-                .collect()
-        }
-        (UserOrder::ById, _) => vec![UserCursor::After(0)],
-    }
+/// Places between where the first pages ended and the highest id.
+fn later(next: Option<UserCursor>, highest: Option<UserId>) -> Vec<UserCursor> {
+    let (Some(UserCursor::After(last)), Some(highest)) = (next, highest) else {
+        return Vec::new();
+    };
+    let apart = highest.get().saturating_sub(last) / LATER;
+    (0..LATER).map(|page| UserCursor::After(last + page * apart)).collect()
 }
 
 /// Judges a sample by the classes that are synced.
@@ -114,6 +117,24 @@ mod tests {
         Sample {
             classes: BTreeMap::from([(AccountClass::Internal, 40), (AccountClass::Supplier, 8)]),
             whole,
+        }
+    }
+
+    #[test]
+    fn a_large_tenant_is_looked_at_further_on() {
+        let highest = UserId::new(1_000);
+        let starts = later(Some(UserCursor::After(500)), highest);
+        assert_eq!(starts.len(), 5);
+        assert_eq!(
+            (starts[0], starts[4]),
+            (UserCursor::After(500), UserCursor::After(900))
+        );
+        for (next, highest) in [
+            (None, highest),
+            (Some(UserCursor::After(500)), None),
+            (Some(UserCursor::Offset(500)), highest),
+        ] {
+            assert!(later(next, highest).is_empty());
         }
     }
 
