@@ -15,6 +15,7 @@ mod changes;
 mod conformance;
 mod coupa;
 mod distribution;
+mod doctor;
 mod grpc;
 mod program;
 mod risk_assess;
