@@ -13,6 +13,7 @@ use crate::server::{ClientAuth, TlsMode};
 use crate::telemetry::Format;
 
 mod changes;
+mod child;
 mod risk_assess;
 
 const TENANT: &str = "--coupa-client-id=id --coupa-client-secret=secret --coupa-domain=acme.coupahost.com";
