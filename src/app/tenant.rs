@@ -25,7 +25,12 @@ pub(super) struct Composed {
     pub(super) parts: Parts,
     /// Name under which state and files of this tenant are kept.
     pub(super) key: String,
-    /// The embedded tenant; ends when dropped.
+    pub(super) kept: Kept,
+}
+
+/// What ends when it is dropped.
+pub(super) struct Kept {
+    /// The embedded tenant.
     _sandbox: Option<crate::sandbox::Running>,
     /// A state directory that goes with the process.
     _temporary: Option<tempfile::TempDir>,
@@ -85,8 +90,10 @@ pub(super) async fn compose(
             risk_assess,
         },
         key,
-        _sandbox: sandbox,
-        _temporary: temporary,
+        kept: Kept {
+            _sandbox: sandbox,
+            _temporary: temporary,
+        },
     })
 }
 
