@@ -100,9 +100,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_the_runner_is_noticed() {
-        let (ours, theirs) = std::io::pipe().unwrap();
+        let (ours, theirs) = io::pipe().unwrap();
         let mut runner = Runner::at(ours).unwrap();
-        std::io::Write::write_all(&mut &theirs, b"hello\nand more").unwrap();
+        io::Write::write_all(&mut &theirs, b"hello\nand more").unwrap();
         assert_eq!(runner.line().await.unwrap(), "hello");
         assert!(!runner.gone.is_cancelled());
         drop(theirs);
