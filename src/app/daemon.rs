@@ -5,10 +5,16 @@ use crate::model::fault::{Fault, FaultKind};
 
 pub(super) async fn run(settings: DaemonSettings) -> Result<(), Fault> {
     drop(settings);
-    Err(Fault::new(FaultKind::Unsupported, "daemon mode comes with a later commit"))
+    Err(Fault::new(
+        FaultKind::Unsupported,
+        "daemon mode comes with a later commit",
+    ))
 }
 
 pub(super) async fn health_check(settings: HealthCheckSettings) -> Result<(), Fault> {
     drop(settings);
-    Err(Fault::new(FaultKind::Unsupported, "health-check comes with a later commit"))
+    Err(Fault::new(
+        FaultKind::Unsupported,
+        "health-check comes with a later commit",
+    ))
 }

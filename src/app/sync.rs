@@ -84,7 +84,7 @@ fn workers(workers: Workers) -> NonZeroUsize {
     }
 }
 
-const MOST_AUTOMATIC: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+const MOST_AUTOMATIC: NonZeroUsize = NonZeroUsize::new(4).unwrap(); // judged by the compiler
 
 /// Shows a sync's progress on the line of the terminal.
 struct Watched<'a>(&'a Progress);

@@ -16,7 +16,7 @@ use crate::snapshot::{OnShrink, SnapshotConfig};
 use crate::state::State;
 
 /// Requests that Coupa queues beyond its rate (Coupa: burst queue of 20).
-const COUPA_BURST: NonZeroU32 = NonZeroU32::new(20).unwrap();
+const COUPA_BURST: NonZeroU32 = NonZeroU32::new(20).unwrap(); // judged by the compiler
 
 /// A connector, and what must live as long as it does.
 pub(super) struct Composed {

@@ -46,8 +46,8 @@ pub use self::risk_assess::{
 };
 pub use self::setting::{Disposition, Export, Scope, Setting, Verb, variable};
 pub use self::settings::{
-    CoupaTarget, SandboxDials, SandboxSettings, ServeSettings, Shrink, StateDir, SyncChoice, SyncSettings, Target,
-    TenantSettings, TlsFiles, Workers,
+    CoupaTarget, SandboxDials, SandboxSettings, ServeSettings, Shrink, StateDir, SyncChoice, SyncSettings,
+    Target, TenantSettings, TlsFiles, Workers,
 };
 pub use self::table::{RULES, Rule, SETTINGS};
 pub use self::value::Kind;

@@ -284,7 +284,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new(
         "journal-retention-days",
         Kind::int(1, 36_500),
-        "How long the journal keeps changes that have ended, in days",
+        "How long changes that have ended stay in the journal, and settled deliveries in the outbox, in days",
     )
     .default("400")
     .export(Export::Connector("Journal Retention In Days")),
