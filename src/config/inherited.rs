@@ -78,7 +78,7 @@ fn set_aside(args: &mut Vec<OsString>, problem: &Problem) -> Option<String> {
             };
             let at = args.iter().skip(1).position(holds_it)? + 1;
             // Of letters written together the known ones stay.
-            let left = args[at].to_str()?.replacen(*letter, "", 1);
+            let left = name(&args[at])?.replacen(*letter, "", 1);
             if left == "-" {
                 args.remove(at);
             } else {

@@ -155,11 +155,12 @@ fn settle(
     }
     if verb == Verb::Child {
         child::leave_to_runner(&mut wrong, warnings);
-    } else {
-        // A runner has judged its own settings.
-        problems.extend(layers::broken_rules(&values));
     }
     problems.append(&mut wrong);
+    // A child's runner has judged what goes together.
+    if verb != Verb::Child {
+        problems.extend(layers::broken_rules(&values));
+    }
     layers::dispose(verb, &values, problems, warnings);
     let mut reader = Reader {
         values: &values,
