@@ -1,0 +1,1 @@
+//! What a child does in its life.
