@@ -34,7 +34,7 @@ impl Limiter {
         match config.and_then(|config| config.r#type) {
             None | Some(Type::Disabled(_)) => Ok(Self::Off),
             Some(Type::FixedMem(fixed)) => Window::of(&fixed).map(|window| Self::Fixed(Mutex::new(window))),
-            Some(Type::SlidingMem(sliding)) => Share::of(&sliding).map(|share| Self::Sliding(Mutex::new(share))),
+            Some(Type::SlidingMem(sliding)) => Share::of(sliding).map(|share| Self::Sliding(Mutex::new(share))),
             Some(Type::External(_)) => Err(Fault::new(
                 FaultKind::Unsupported,
                 "the runner wants its calls limited by an external service, which a child does not offer",
@@ -135,7 +135,7 @@ struct Known {
 }
 
 impl Share {
-    fn of(config: &rl::SlidingMemoryLimiter) -> Result<Self, Fault> {
+    fn of(config: rl::SlidingMemoryLimiter) -> Result<Self, Fault> {
         // Zero is what a message says that says nothing.
         let share = if config.use_percent == 0.0 { 1.0 } else { config.use_percent };
         if (0.0..=1.0).contains(&share) {

@@ -94,7 +94,7 @@ mod tests {
     fn a_line_that_is_none_says_why() {
         assert!(told(b"").contains("without a line"));
         assert!(told(b"half").contains("in the middle"));
-        assert!(told(&[b'a'; 70_000]).contains("64 KiB"));
+        assert!(told(&vec![b'a'; 70_000]).contains("64 KiB"));
         assert!(told(b"\xff\n").contains("base64"));
     }
 

@@ -58,7 +58,7 @@ pub(super) enum Defect {
 }
 
 /// Longer than any check waits.
-const AGES: Duration = Duration::from_secs(600);
+const AGES: Duration = Duration::from_mins(10);
 
 pub(super) fn start(defect: Option<Defect>, given: Given) -> (Option<u32>, Ending) {
     let (tell, told) = oneshot::channel();
@@ -256,10 +256,12 @@ impl Twin {
 }
 
 fn decode(line: &str) -> Result<ServerConfig, String> {
-    let told = |_| "not a line of a runner".to_owned();
-    let bytes = STANDARD.decode(line.trim()).map_err(|_| told(()))?;
-    let config = ServerConfig::decode(bytes.as_slice()).map_err(|_| told(()))?;
-    config.credential.is_some().then_some(config).ok_or_else(|| told(()))
+    let understood = || {
+        let bytes = STANDARD.decode(line.trim()).ok()?;
+        let config = ServerConfig::decode(bytes.as_slice()).ok()?;
+        config.credential.is_some().then_some(config)
+    };
+    understood().ok_or_else(|| "not a line of a runner".to_owned())
 }
 
 async fn serve(mut streams: mpsc::UnboundedReceiver<TcpStream>, tls: Arc<rustls::ServerConfig>, stalls: bool) {
@@ -293,21 +295,21 @@ impl ConnectorService for Answers {
         if self.stalls {
             tokio::time::sleep(AGES).await;
         }
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(c1::ConnectorServiceValidateResponse::default()))
     }
 
     async fn get_metadata(
         &self,
         _: Request<c1::ConnectorServiceGetMetadataRequest>,
     ) -> Result<Response<c1::ConnectorServiceGetMetadataResponse>, Status> {
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(c1::ConnectorServiceGetMetadataResponse::default()))
     }
 
     async fn cleanup(
         &self,
         _: Request<c1::ConnectorServiceCleanupRequest>,
     ) -> Result<Response<c1::ConnectorServiceCleanupResponse>, Status> {
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(c1::ConnectorServiceCleanupResponse::default()))
     }
 }
 
