@@ -21,6 +21,7 @@ mod serve;
 mod signals;
 mod sync;
 mod tenant;
+mod turn;
 
 use std::io::{self, Write};
 

@@ -37,6 +37,7 @@ pub(super) struct Kept {
 }
 
 /// What the connector reads through, for those who change the same tenant.
+#[derive(Clone)]
 pub(super) struct Parts {
     pub(super) coupa: Arc<Coupa>,
     pub(super) state: Option<Arc<State>>,

@@ -12,6 +12,7 @@
 mod architecture;
 mod c1z;
 mod changes;
+mod child;
 mod conformance;
 mod coupa;
 mod distribution;
