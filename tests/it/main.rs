@@ -15,6 +15,7 @@ mod changes;
 mod conformance;
 mod coupa;
 mod grpc;
+mod platform;
 mod program;
 mod risk_assess;
 mod state;
