@@ -220,7 +220,7 @@ impl<'a> Client<'a> {
         }
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         let body: Value = serde_json::from_str(body).unwrap();
-        self.token = body["access_token"].as_str().unwrap().to_owned();
+        body["access_token"].as_str().unwrap().clone_into(&mut self.token);
         true
     }
 

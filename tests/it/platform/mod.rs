@@ -4,7 +4,19 @@
 //! Invariant: what the program says is judged by rules written here from the protocol, what it did by the sandbox's truth. Nothing of the
 //! program's own client is used.
 
+mod absent;
+mod actions;
+mod beats;
+mod begin;
+mod changes;
 mod client;
 mod fake;
+mod full_sync;
+mod health;
 mod instrument;
+mod polling;
+mod scene;
+mod signals;
 mod task;
+mod troubles;
+mod twice;

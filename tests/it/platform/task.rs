@@ -26,6 +26,8 @@ pub enum Kind {
     Answered(&'static str),
     /// Only by an error.
     Refused,
+    /// Not at all: there is nothing to do.
+    Nothing,
 }
 
 const GRANT: &str = "type.googleapis.com/c1.connector.v2.GrantManagerServiceGrantResponse";
@@ -150,8 +152,8 @@ fn kind(work: &TaskType) -> Kind {
         TaskType::ActionStatus(_) => Kind::Answered(ACTION_STATUS),
         TaskType::ListEventFeeds(_) => Kind::Answered(EVENT_FEEDS),
         TaskType::ListEvents(_) => Kind::Answered(EVENTS),
-        TaskType::None(_)
-        | TaskType::CreateResource(_)
+        TaskType::None(_) => Kind::Nothing,
+        TaskType::CreateResource(_)
         | TaskType::RotateCredentials(_)
         | TaskType::IssueCredential(_)
         | TaskType::EventFeed(_)

@@ -9,6 +9,7 @@
 //! Invariant: every violation is noted when it happens, and [`Platform::audit`] tells all of them; whatever a test forgets to look at
 //! is judged all the same.
 
+mod claims;
 mod host;
 mod log;
 mod rules;

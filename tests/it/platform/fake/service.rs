@@ -20,6 +20,7 @@ use wire::baton_service_upload_asset_request::Msg;
 use super::log::{Beat, Event, Finish};
 use super::rules;
 use super::state::{Rpc, State, Trouble};
+use super::token::NAME;
 
 /// The connection that a call came by.
 #[derive(Clone)]
@@ -43,7 +44,7 @@ impl State {
     fn admit<T>(&self, rpc: Rpc, request: &Request<T>) -> Result<(), Status> {
         let text = |name: &str| request.metadata().get(name).and_then(|value| value.to_str().ok());
         let agent = text("user-agent").unwrap_or_default();
-        let expected = format!("{} baton-sdk/", self.client.name());
+        let expected = format!("{NAME} baton-sdk/");
         if !agent
             .strip_prefix(&expected)
             .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(' '))
@@ -170,7 +171,7 @@ impl BatonService for Service {
         let trouble = match self.0.meet(Rpc::Heartbeat, &request).await {
             Ok(trouble) => trouble,
             Err(status) => {
-                self.0.beat(&task, true);
+                self.0.beat(&task, false);
                 return Err(status);
             }
         };
@@ -179,7 +180,7 @@ impl BatonService for Service {
             .judged(rules::heartbeat(request.get_ref(), &self.0.host_id))?;
         let beat = self
             .0
-            .beat(&task, false)
+            .beat(&task, true)
             .ok_or_else(|| Status::not_found("no such task"))?;
         let answer = wire::BatonServiceHeartbeatResponse {
             next_heartbeat: self.0.inner().pace.heartbeat.map(duration),
@@ -224,7 +225,7 @@ impl BatonService for Service {
         let trouble = self.0.meet(Rpc::UploadAsset, &request).await?;
         let connection = connection(&request);
         let (task, file) = self.receive(request.into_inner(), trouble).await?;
-        self.0.uploaded(&task, file, trouble != Trouble::None);
+        self.0.uploaded(&task, file, trouble == Trouble::None);
         self.0
             .answer(
                 trouble,

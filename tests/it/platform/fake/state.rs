@@ -1,22 +1,20 @@
-//! What the platform knows: the queue, who claimed what, tokens, the script of troubles, the log and the violations.
+//! What the platform knows: the queue, claims, tokens, the script of troubles, the log and the violations.
 //!
-//! Invariants: a claim is opened by handing a task out and closed by one accepted end; whatever contradicts that is a violation. The
-//! mutex is never held across an await.
+//! Invariant: whatever happens is logged under the same lock under which it takes effect; the lock is never held across an await.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use baton_coupa::proto::platform as wire;
 use http::StatusCode;
 use tokio::sync::watch;
 use tonic::Code;
 
-use super::super::task::{Kind, Task};
+use super::super::task::Task;
+use super::claims::Claims;
 use super::log::{Beat, Entry, Event, Finish};
 use super::token::{Accepted, Client};
-
-/// Uploads that are tried for one task at most.
-const TRIES: usize = 3;
 
 /// The calls of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,27 +72,6 @@ impl Default for Pace {
     }
 }
 
-/// A task that was handed out.
-struct Claim {
-    kind: Kind,
-    /// Whether an end is owed.
-    open: bool,
-    /// Whether it may stay without an end, and why.
-    excused: Option<&'static str>,
-    /// Whether an end that was accepted may have been taken for lost.
-    end_lost: bool,
-    cancelled: bool,
-    beats: usize,
-    tries: usize,
-    uploaded: bool,
-}
-
-impl Claim {
-    fn occupies(&self) -> bool {
-        self.open && self.excused.is_none()
-    }
-}
-
 struct Token {
     ends: Instant,
     forgotten: bool,
@@ -102,7 +79,7 @@ struct Token {
 
 pub struct Inner {
     queue: VecDeque<Task>,
-    claims: BTreeMap<String, Claim>,
+    claims: Claims,
     pub pace: Pace,
     troubles: HashMap<Rpc, VecDeque<Trouble>>,
     standing: HashMap<Rpc, Trouble>,
@@ -134,7 +111,7 @@ impl State {
             host_id: host_id.to_owned(),
             inner: Mutex::new(Inner {
                 queue: VecDeque::new(),
-                claims: BTreeMap::new(),
+                claims: Claims::default(),
                 pace: Pace::default(),
                 troubles: HashMap::new(),
                 standing: HashMap::new(),
@@ -192,11 +169,7 @@ impl State {
     }
 
     pub fn cancel(&self, task: &str) {
-        self.inner()
-            .claims
-            .get_mut(task)
-            .expect("a claimed task")
-            .cancelled = true;
+        self.inner().claims.cancel(task);
     }
 
     pub fn forget_tokens(&self) {
@@ -207,9 +180,7 @@ impl State {
 
     /// The program was killed: nobody owes what it claimed.
     pub fn lapse(&self) {
-        for claim in self.inner().claims.values_mut() {
-            claim.excused.get_or_insert("its program was killed");
-        }
+        self.inner().claims.lapse();
     }
 
     pub fn gone(&self, told: String) {
@@ -275,29 +246,15 @@ impl State {
         trouble
     }
 
-    pub fn greeted(&self, request: baton_coupa::proto::platform::BatonServiceHelloRequest) {
+    pub fn greeted(&self, request: wire::BatonServiceHelloRequest) {
         let mut inner = self.inner();
         let task = request.task_id.clone();
         if !task.is_empty() {
-            match inner.claims.get_mut(&task) {
-                Some(claim) if claim.kind == Kind::Hello && (claim.open || claim.end_lost) => {
-                    claim.open = false
-                }
-                Some(_) => inner
-                    .violations
-                    .push(format!("Hello with task {task}, which asks for none")),
-                None => inner
-                    .violations
-                    .push(format!("Hello with task {task}, which was not handed out")),
-            }
+            let wrong = inner.claims.greeted(&task);
+            inner.violations.extend(wrong);
         }
-        self.happened(
-            &mut inner,
-            Event::Hello {
-                task,
-                request: Arc::new(request),
-            },
-        );
+        let request = Arc::new(request);
+        self.happened(&mut inner, Event::Hello { task, request });
     }
 
     /// Judges the question for a task as such: after Hello, and with a slot free.
@@ -312,39 +269,22 @@ impl State {
                 .violations
                 .push("a task is asked for before Hello was accepted".to_owned());
         }
-        let running = inner.running();
-        if running >= inner.slots && page.is_none() {
-            let slots = inner.slots;
-            inner.violations.push(format!(
-                "a task is asked for while {running} of {slots} slots are taken"
-            ));
-        }
-        if let Some((size, known)) = &page {
-            let most = (2 * inner.slots).saturating_sub(known.len());
-            if *size as usize > most {
-                inner
-                    .violations
-                    .push(format!("GetTasks asks for {size} tasks, {most} at most"));
+        let (running, slots) = (inner.claims.running(), inner.slots);
+        let wrong = match &page {
+            None if running >= slots => {
+                vec![format!(
+                    "a task is asked for while {running} of {slots} slots are taken"
+                )]
             }
-            let strange: Vec<_> = known
-                .iter()
-                .filter(|id| !inner.claims.contains_key(*id))
-                .cloned()
-                .collect();
-            inner.violations.extend(
-                strange
-                    .iter()
-                    .map(|id| format!("GetTasks knows {id}, which was not handed out")),
-            );
-            let owed = inner
-                .claims
-                .iter()
-                .filter(|(id, claim)| claim.occupies() && !known.contains(id));
-            let owed: Vec<_> = owed
-                .map(|(id, _)| format!("GetTasks does not know {id}, which it owes"))
-                .collect();
-            inner.violations.extend(owed);
-        }
+            None => Vec::new(),
+            Some((size, known)) => {
+                let most = (2 * slots).saturating_sub(known.len());
+                let greedy = *size as usize > most;
+                let greedy = greedy.then(|| format!("GetTasks asks for {size} tasks, {most} at most"));
+                inner.claims.known(known).into_iter().chain(greedy).collect()
+            }
+        };
+        inner.violations.extend(wrong);
         self.happened(&mut inner, Event::Asked { page });
     }
 
@@ -355,168 +295,70 @@ impl State {
         let mut left = VecDeque::new();
         while let Some(task) = inner.queue.pop_front() {
             if handed.len() < most && !known.contains(&task.id) {
+                inner.claims.hand_out(&task);
+                let id = task.id.clone();
+                self.happened(&mut inner, Event::Handed { task: id });
                 handed.push(task);
             } else {
                 left.push_back(task);
             }
         }
         inner.queue = left;
-        for task in &handed {
-            inner.claim(task);
-            self.happened(
-                &mut inner,
-                Event::Handed {
-                    task: task.id.clone(),
-                },
-            );
-        }
         handed
     }
 
     /// Answers a heartbeat; `None` where the task is not one that beats.
-    pub fn beat(&self, task: &str, refused: bool) -> Option<Beat> {
+    pub fn beat(&self, task: &str, heard: bool) -> Option<Beat> {
         let mut inner = self.inner();
-        let Some(claim) = inner
-            .claims
-            .get_mut(task)
-            .filter(|claim| claim.kind == Kind::Sync)
-        else {
-            inner.violations.push(format!(
-                "Heartbeat of {task}, which is no sync that was handed out"
-            ));
-            return None;
-        };
-        let answer = if refused {
-            Beat::Failed
-        } else if claim.cancelled {
-            Beat::Cancelled
-        } else {
-            Beat::Fine
-        };
-        match answer {
-            Beat::Fine => claim.beats += 1,
-            Beat::Cancelled => claim.excused = Some("the platform called it off"),
-            Beat::Failed if claim.beats == 0 => claim.excused = Some("its first heartbeat failed"),
-            Beat::Failed => {}
+        match inner.claims.beat(task, heard) {
+            Ok(answer) => {
+                let task = task.to_owned();
+                self.happened(&mut inner, Event::Beat { task, answer });
+                Some(answer)
+            }
+            Err(wrong) => {
+                inner.violations.push(wrong);
+                None
+            }
         }
-        self.happened(
-            &mut inner,
-            Event::Beat {
-                task: task.to_owned(),
-                answer,
-            },
-        );
-        Some(answer)
     }
 
-    /// An upload begins, even if it will be refused.
+    /// An upload begins, even if it will be refused; whether there is a task for it.
     pub fn uploading(&self, task: &str) -> bool {
         let mut inner = self.inner();
-        let Some(claim) = inner
-            .claims
-            .get_mut(task)
-            .filter(|claim| claim.open && claim.kind == Kind::Sync)
-        else {
-            inner
-                .violations
-                .push(format!("UploadAsset for {task}, which is no sync under way"));
-            return false;
-        };
-        claim.tries += 1;
-        let violation = if claim.tries > TRIES {
-            Some(format!("UploadAsset for {task} is tried {} times", claim.tries))
-        } else if claim.beats == 0 {
-            Some(format!(
-                "UploadAsset for {task} before any heartbeat was accepted"
-            ))
-        } else {
-            None
-        };
-        inner.violations.extend(violation);
-        self.happened(
-            &mut inner,
-            Event::Uploading {
-                task: task.to_owned(),
-            },
-        );
-        true
+        match inner.claims.uploading(task) {
+            Ok(wrong) => {
+                inner.violations.extend(wrong);
+                let task = task.to_owned();
+                self.happened(&mut inner, Event::Uploading { task });
+                true
+            }
+            Err(wrong) => {
+                inner.violations.push(wrong);
+                false
+            }
+        }
     }
 
-    pub fn uploaded(&self, task: &str, file: Vec<u8>, lost: bool) {
+    pub fn uploaded(&self, task: &str, file: Vec<u8>, heard: bool) {
         let mut inner = self.inner();
-        let Some(claim) = inner.claims.get_mut(task) else {
-            return;
-        };
-        let twice = std::mem::replace(&mut claim.uploaded, !lost);
-        if twice {
-            inner
-                .violations
-                .push(format!("UploadAsset for {task} after one that was accepted"));
-        }
-        self.happened(
-            &mut inner,
-            Event::Uploaded {
-                task: task.to_owned(),
-                file: Arc::new(file),
-            },
-        );
+        let wrong = inner.claims.uploaded(task, heard);
+        inner.violations.extend(wrong);
+        let (task, file) = (task.to_owned(), Arc::new(file));
+        self.happened(&mut inner, Event::Uploaded { task, file });
     }
 
-    /// An end that did not get through: its slot may be free for the program.
+    /// An end did not get through, or its answer did not.
     pub fn end_failed(&self, task: &str) {
-        if let Some(claim) = self.inner().claims.get_mut(task) {
-            claim.end_lost = true;
-        }
+        self.inner().claims.end_failed(task);
     }
 
     pub fn finished(&self, task: &str, finish: Finish) {
         let mut inner = self.inner();
-        let Some(claim) = inner.claims.get_mut(task) else {
-            inner
-                .violations
-                .push(format!("FinishTask of {task}, which was not handed out"));
-            return;
-        };
-        let mut wrong = Vec::new();
-        if claim.kind == Kind::Hello {
-            wrong.push(format!("FinishTask of {task}, which ends by Hello"));
-        } else if !claim.open && !claim.end_lost {
-            wrong.push(format!("FinishTask of {task} twice"));
-        }
-        if finish.is_success() {
-            let response = finish
-                .success()
-                .response
-                .as_ref()
-                .map(|any| any.type_url.as_str());
-            match claim.kind {
-                Kind::Sync if !claim.uploaded => {
-                    wrong.push(format!("FinishTask of {task} with success and without an upload"));
-                }
-                Kind::Sync | Kind::Hello if response.is_some() => {
-                    wrong.push(format!("FinishTask of {task} with a response that nobody reads"));
-                }
-                Kind::Answered(expected) if response != Some(expected) => {
-                    wrong.push(format!(
-                        "FinishTask of {task} with {response:?} in place of {expected}"
-                    ));
-                }
-                Kind::Refused => {
-                    wrong.push(format!("FinishTask of {task} with success, which nobody can do"))
-                }
-                Kind::Sync | Kind::Hello | Kind::Answered(_) => {}
-            }
-        }
-        claim.open = false;
-        claim.end_lost = false;
+        let wrong = inner.claims.finished(task, &finish);
         inner.violations.extend(wrong);
-        self.happened(
-            &mut inner,
-            Event::Finished {
-                task: task.to_owned(),
-                finish,
-            },
-        );
+        let task = task.to_owned();
+        self.happened(&mut inner, Event::Finished { task, finish });
     }
 
     // Looking back.
@@ -528,7 +370,7 @@ impl State {
     /// Waits until `find` finds something in the log.
     pub async fn wait<T>(&self, what: &str, mut find: impl FnMut(&[Entry]) -> Option<T>) -> T {
         // Against waiting for ever, no measure of speed.
-        const GUARD: Duration = Duration::from_secs(120);
+        const GUARD: Duration = Duration::from_mins(2);
         let mut changed = self.changed.subscribe();
         let waited = tokio::time::timeout(GUARD, async {
             loop {
@@ -565,54 +407,32 @@ impl State {
         lines.chain(violations).collect::<Vec<_>>().join("\n")
     }
 
+    /// Whether nothing waits and nothing is owed.
+    pub fn is_through(&self) -> bool {
+        let inner = self.inner();
+        inner.queue.is_empty() && inner.claims.owed().next().is_none()
+    }
+
     /// Everything that was violated, tasks left unfinished included.
     pub fn audit(&self) -> Vec<String> {
         let inner = self.inner();
-        let mut found = inner.violations.clone();
-        for (id, claim) in inner.claims.iter().filter(|(_, claim)| claim.occupies()) {
-            found.push(format!("{id} ({:?}) was claimed and left unfinished", claim.kind));
-        }
-        if !matches!(
-            inner.log.first(),
-            None | Some(Entry {
-                event: Event::Token | Event::NoToken | Event::Gone,
-                ..
-            })
-        ) {
-            found.push("something came before the first token".to_owned());
-        }
-        found
+        let owed = inner.claims.owed();
+        let owed = owed.map(|(id, kind)| format!("{id} ({kind:?}) was claimed and left unfinished"));
+        let first = inner.log.first().map(|entry| &entry.event);
+        let early = !matches!(first, None | Some(Event::Token | Event::NoToken | Event::Gone));
+        let early = early.then(|| "something came before the first token".to_owned());
+        inner
+            .violations
+            .iter()
+            .cloned()
+            .chain(owed)
+            .chain(early)
+            .collect()
     }
 }
 
 impl Inner {
     pub fn waiting(&self) -> bool {
         !self.queue.is_empty()
-    }
-
-    fn running(&self) -> usize {
-        self.claims
-            .values()
-            .filter(|claim| claim.occupies() && !claim.end_lost)
-            .count()
-    }
-
-    fn claim(&mut self, task: &Task) {
-        let fresh = Claim {
-            kind: task.kind,
-            open: true,
-            excused: None,
-            end_lost: false,
-            cancelled: false,
-            beats: 0,
-            tries: 0,
-            uploaded: false,
-        };
-        match self.claims.get_mut(&task.id) {
-            // Handed out again while it runs: one end is owed.
-            Some(claim) if claim.occupies() => {}
-            Some(claim) => *claim = fresh,
-            None => _ = self.claims.insert(task.id.clone(), fresh),
-        }
     }
 }

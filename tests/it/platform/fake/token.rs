@@ -13,7 +13,7 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use serde_json::{Value, json};
 
 /// Name of the client, the part of its id before `@`.
-const NAME: &str = "happy-fox-12345";
+pub const NAME: &str = "happy-fox-12345";
 /// The tenant of the platform that the id names; nobody ever dials it.
 const HOST: &str = "tenant.platform.example";
 /// By how far `nbf` and `exp` lie from `iat`, in seconds.
@@ -62,11 +62,6 @@ impl Client {
             kid: kid.map(str::to_owned),
             public,
         }
-    }
-
-    /// The part of the id before `@`.
-    pub fn name(&self) -> &'static str {
-        NAME
     }
 }
 
