@@ -224,6 +224,11 @@ impl<'a> Client<'a> {
         true
     }
 
+    /// Goes on with the token of another.
+    pub fn take_token(&mut self, from: &Client<'_>) {
+        self.token.clone_from(&from.token);
+    }
+
     // The calls.
 
     pub async fn hello(&self, task: &str) -> Result<(), Status> {
