@@ -1,4 +1,5 @@
-//! The engine of changes, composed over a tenant: the right to write, the journal, recovery beside the work, and a last wait at the end.
+//! The engine of changes, composed over a tenant: the right to write, the journal, recovery and housekeeping beside the work, and a last
+//! wait at the end.
 //!
 //! Invariant: what writes holds the lock of the state directory for as long as it may write, its recovery included.
 
@@ -17,24 +18,32 @@ use crate::state::{State, WriterLock};
 /// How long changes under way may take after the program was told to stop. What is left then, recovery goes on with at the next start.
 const DRAIN: Duration = Duration::from_secs(20);
 
+/// How often what is kept is looked through for what is old enough to be forgotten: a daemon runs for months.
+const HOUSEKEEPING: Duration = Duration::from_hours(24);
+
 /// Changes are made, and interrupted ones repaired, for as long as this lives.
 pub(super) struct Changes {
     pub(super) engine: Arc<Provision>,
     recovery: JoinHandle<()>,
+    housekeeping: JoinHandle<()>,
     stop: CancellationToken,
     _right: WriterLock,
 }
 
 impl Changes {
-    /// Takes the right to write, forgets what is older than the journal keeps, and starts recovery.
+    /// Takes the right to write, and starts recovery and housekeeping.
     pub(super) fn begin(parts: &Parts, settings: &ChangeSettings) -> Result<Self, Fault> {
         let state = state_of(parts)?;
         let right = state.lock_writer()?;
-        prune(state, settings.journal_retention)?;
         let engine = engine(parts, state, settings);
         let stop = CancellationToken::new();
         Ok(Self {
             recovery: engine.spawn_recovery(stop.clone()),
+            housekeeping: tokio::spawn(keep_house(
+                Arc::clone(state),
+                settings.journal_retention,
+                stop.clone(),
+            )),
             engine,
             stop,
             _right: right,
@@ -48,6 +57,8 @@ impl Changes {
             self.engine.drain(DRAIN).await;
             // It never panics with an entry in hand that the journal does not have.
             let _ = self.recovery.await;
+            // It holds nothing that a panic could lose.
+            let _ = self.housekeeping.await;
         };
         if tokio::time::timeout(DRAIN, all).await.is_err() {
             tracing::warn!("stopped during recovery; it goes on at the next start");
@@ -80,15 +91,35 @@ fn state_of(parts: &Parts) -> Result<&Arc<State>, Fault> {
     })
 }
 
+/// Forgets, now and once a day, what was kept long enough.
+async fn keep_house(state: Arc<State>, keep: Duration, stop: CancellationToken) {
+    loop {
+        let kept = Arc::clone(&state);
+        let pruned = tokio::task::spawn_blocking(move || prune(&kept, keep)).await;
+        match pruned {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => tracing::warn!(?fault, "what was kept long enough could not be forgotten"),
+            Err(error) => tracing::warn!(%error, "housekeeping broke off"),
+        }
+        if stop
+            .run_until_cancelled(tokio::time::sleep(HOUSEKEEPING))
+            .await
+            .is_none()
+        {
+            return;
+        }
+    }
+}
+
 fn prune(state: &State, keep: Duration) -> Result<(), Fault> {
     use crate::model::journal::Journal as _;
     // Older than time itself: nothing is.
     let Ok(before) = jiff::Timestamp::now().checked_sub(keep) else {
         return Ok(());
     };
-    let gone = state.prune(before)?;
-    if gone > 0 {
-        tracing::info!(entries = gone, "forgot what the journal kept long enough");
+    let (entries, parcels) = (state.prune(before)?, state.prune_parcels(before)?);
+    if entries > 0 || parcels > 0 {
+        tracing::info!(entries, parcels, "forgot what was kept long enough");
     }
     Ok(())
 }

@@ -5,5 +5,8 @@ use crate::model::fault::{Fault, FaultKind};
 
 pub(super) async fn run(settings: ChildSettings) -> Result<(), Fault> {
     drop(settings);
-    Err(Fault::new(FaultKind::Unsupported, "child mode comes with a later commit"))
+    Err(Fault::new(
+        FaultKind::Unsupported,
+        "child mode comes with a later commit",
+    ))
 }

@@ -10,6 +10,7 @@
 mod baselines;
 mod changes;
 mod child;
+mod composition;
 mod daemon;
 mod doctor;
 mod journal;

@@ -74,7 +74,7 @@ pub(super) fn file_settings(tenant: &TenantSettings) -> Result<c1z::Settings, Fa
 }
 
 /// Side-by-side calls; the ecosystem's automatic choice is the number of cores, at most 4.
-fn workers(workers: Workers) -> NonZeroUsize {
+pub(super) fn workers(workers: Workers) -> NonZeroUsize {
     let auto =
         || thread::available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(MOST_AUTOMATIC));
     match workers {
@@ -84,7 +84,7 @@ fn workers(workers: Workers) -> NonZeroUsize {
     }
 }
 
-const MOST_AUTOMATIC: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+const MOST_AUTOMATIC: NonZeroUsize = NonZeroUsize::new(4).unwrap(); // judged by the compiler
 
 /// Shows a sync's progress on the line of the terminal.
 struct Watched<'a>(&'a Progress);

@@ -16,7 +16,7 @@ use crate::snapshot::{OnShrink, SnapshotConfig};
 use crate::state::State;
 
 /// Requests that Coupa queues beyond its rate (Coupa: burst queue of 20).
-const COUPA_BURST: NonZeroU32 = NonZeroU32::new(20).unwrap();
+const COUPA_BURST: NonZeroU32 = NonZeroU32::new(20).unwrap(); // judged by the compiler
 
 /// A connector, and what must live as long as it does.
 pub(super) struct Composed {
@@ -25,7 +25,12 @@ pub(super) struct Composed {
     pub(super) parts: Parts,
     /// Name under which state and files of this tenant are kept.
     pub(super) key: String,
-    /// The embedded tenant; ends when dropped.
+    pub(super) kept: Kept,
+}
+
+/// What ends when it is dropped.
+pub(super) struct Kept {
+    /// The embedded tenant.
     _sandbox: Option<crate::sandbox::Running>,
     /// A state directory that goes with the process.
     _temporary: Option<tempfile::TempDir>,
@@ -85,8 +90,10 @@ pub(super) async fn compose(
             risk_assess,
         },
         key,
-        _sandbox: sandbox,
-        _temporary: temporary,
+        kept: Kept {
+            _sandbox: sandbox,
+            _temporary: temporary,
+        },
     })
 }
 

@@ -29,6 +29,7 @@ use crate::model::fault::Fault;
 pub use lookup::LastSync;
 pub use read::baseline;
 pub use run::{RunKind, Stats};
+pub use scratch::Scratch;
 pub use write::{Dangling, Rows, Saved, StoredResource, Writer};
 
 /// Where working files go, what is kept of earlier runs, and how much a file may unpack to.

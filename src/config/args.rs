@@ -439,7 +439,11 @@ fn request(matches: &ArgMatches) -> Result<Request, Problem> {
         .and_then(|(topic, matches)| Some((*topic, matches.subcommand()?)))
     {
         let hidden = [Topic::Child];
-        let inner = topic.commands().iter().chain(&hidden).find(|inner| inner.word() == word);
+        let inner = topic
+            .commands()
+            .iter()
+            .chain(&hidden)
+            .find(|inner| inner.word() == word);
         levels.push((*inner.unwrap_or(&topic), sub));
     }
     let (topic, last) = levels.last().copied().unwrap_or((Topic::Root, matches));

@@ -278,6 +278,13 @@ pub(super) fn dispose(verb: Verb, values: &Values, problems: &mut Vec<Problem>, 
             });
             continue;
         }
+        if setting.scope == Scope::OneShot && values.given("client-id") {
+            // As in the ecosystem: who has a client id is a daemon, whatever else is asked for.
+            if !excludes_daemon(setting.name) {
+                warnings.push(format!("{name} is ignored: with client-id, the platform says what is done"));
+            }
+            continue;
+        }
         match setting.disposition {
             Disposition::Works => {}
             Disposition::Ineffective(reason) => warnings.push(format!("{name} has no effect: {reason}")),
@@ -295,4 +302,12 @@ pub(super) fn dispose(verb: Verb, values: &Values, problems: &mut Vec<Problem>, 
             }
         }
     }
+}
+
+/// Whether a rule keeps the setting from a daemon.
+fn excludes_daemon(name: &str) -> bool {
+    let among = |group: &[&str]| group.contains(&"client-id") && group.contains(&name);
+    RULES
+        .iter()
+        .any(|rule| matches!(rule, Rule::Exclusive(group) if among(group)))
 }

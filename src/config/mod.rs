@@ -45,8 +45,8 @@ pub use self::risk_assess::{
 };
 pub use self::setting::{Disposition, Export, Scope, Setting, Verb, variable};
 pub use self::settings::{
-    CoupaTarget, SandboxDials, SandboxSettings, ServeSettings, Shrink, StateDir, SyncChoice, SyncSettings, Target,
-    TenantSettings, TlsFiles, Workers,
+    CoupaTarget, SandboxDials, SandboxSettings, ServeSettings, Shrink, StateDir, SyncChoice, SyncSettings,
+    Target, TenantSettings, TlsFiles, Workers,
 };
 pub use self::table::{RULES, Rule, SETTINGS};
 pub use self::value::Kind;
@@ -162,6 +162,12 @@ fn settle(
         warnings,
     };
     let log = reader.log();
+    match verb {
+        Verb::Sync if reader.is_daemon() => {}
+        Verb::Sync | Verb::Serve => reader.no_daemon(),
+        // Others may well share the file and the variables of a daemon.
+        _ => {}
+    }
     let risk_assess = |command| Command::RiskAssess(Box::new(command));
     let command = match verb {
         Verb::Sync if reader.is_daemon() => reader.daemon().map(|daemon| Command::Daemon(Box::new(daemon))),

@@ -25,8 +25,6 @@ const EXTERNAL: &str = "grants in Coupa never point to resources of another conn
 const OTEL: &str =
     "OpenTelemetry export is not available in this version; collect the JSON log lines of stderr instead";
 const NO_OTEL: &str = "there is no OpenTelemetry export in this version";
-const HEALTH: &str = "the HTTP health server belongs to daemon mode, which is not available in this version; \
-     `serve --health-listen` answers gRPC health checks";
 
 /// Names of the account classes, in the order of [`AccountClass::ALL`].
 const CLASSES: [&str; AccountClass::ALL.len()] = {
@@ -142,11 +140,9 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Switch,
         "Answer HTTP health checks in daemon mode",
     )
-    .refused(HEALTH)
     .export(Export::Ops),
     Setting::new("health-check-port", PORT, "Port of the HTTP health server")
         .default("8081")
-        .ineffective(HEALTH)
         .export(Export::Ops),
     Setting::new(
         "health-check-bind-address",
@@ -154,7 +150,6 @@ pub const SETTINGS: &[Setting] = &[
         "Address of the HTTP health server",
     )
     .default("127.0.0.1")
-    .ineffective(HEALTH)
     .export(Export::Ops),
     Setting::new(
         "http-timeout-seconds",
@@ -185,22 +180,35 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new(
         "skip-full-sync",
         Kind::Switch,
-        "Do not run full syncs in daemon mode",
-    )
-    .ineffective("it concerns daemon mode only; a one-shot run syncs"),
+        "Refuse the platform's sync tasks in daemon mode",
+    ),
     Setting::new(
         "task-concurrency",
         Kind::int(1, 100),
         "How many tasks the daemon runs at once (1 to 100)",
     )
-    .default("3")
-    .ineffective("it concerns daemon mode, which is not available in this version"),
+    .default("3"),
     Setting::new(
         "keep-previous-sync-c1z",
         Kind::Switch,
         "Keep the previous sync file in daemon mode",
     )
-    .ineffective("it concerns daemon mode, which is not available in this version"),
+    .ineffective("a daemon writes a fresh file for every sync task and replays nothing from an earlier one"),
+    // The question to a daemon.
+    Setting::new(
+        "endpoint",
+        Kind::OneOf(&["health", "ready", "live"]),
+        "What to ask: health (can Coupa be used?), ready (has the platform taken us?) or live",
+    )
+    .default("health")
+    .on(Scope::Only(&[Verb::HealthCheck])),
+    Setting::new(
+        "timeout",
+        Kind::int(1, 600),
+        "How long to wait for the answer, in seconds",
+    )
+    .default("5")
+    .on(Scope::Only(&[Verb::HealthCheck])),
     // The sync.
     Setting::new(
         "file",
@@ -284,7 +292,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new(
         "journal-retention-days",
         Kind::int(1, 36_500),
-        "How long the journal keeps changes that have ended, in days",
+        "How long changes that have ended stay in the journal, and settled deliveries in the outbox, in days",
     )
     .default("400")
     .export(Export::Connector("Journal Retention In Days")),
@@ -809,6 +817,8 @@ pub const RULES: &[Rule] = &[
     Rule::Exclusive(&["open", "closed"]),
     Rule::Exclusive(&["restore", "accept"]),
     Rule::Exclusive(&["sandbox", "client-id"]),
+    // Whoever asks for a rehearsal must not get the play.
+    Rule::Exclusive(&["dry-run", "client-id"]),
     Rule::Exclusive(&[
         "grant-entitlement",
         "revoke-grant",

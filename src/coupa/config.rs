@@ -30,9 +30,9 @@ pub struct CoupaConfig {
 
 impl CoupaConfig {
     /// Requests per second unless told otherwise: leaves a fifth of Coupa's 25 to other clients.
-    pub const DEFAULT_REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+    pub const DEFAULT_REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap(); // judged by the compiler
     /// Requests under way at one time unless told otherwise.
-    pub const DEFAULT_MAX_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(8).unwrap();
+    pub const DEFAULT_MAX_IN_FLIGHT: NonZeroU32 = NonZeroU32::new(8).unwrap(); // judged by the compiler
 
     /// The default settings for a tenant and a client.
     pub fn new(endpoint: Endpoint, client_id: String, client_secret: SecretString) -> Self {

@@ -136,7 +136,12 @@ impl Syncer {
         let kind = match &options.scope {
             Scope::Full => RunKind::Full,
             Scope::ResourcesOnly => RunKind::ResourcesOnly,
-            Scope::Targeted(_) => return Err(Fault::new(FaultKind::Unsupported, "targeted syncs come with the next commit")),
+            Scope::Targeted(_) => {
+                return Err(Fault::new(
+                    FaultKind::Unsupported,
+                    "targeted syncs come with the next commit",
+                ));
+            }
         };
         let writer = Writer::begin(&options.file, &options.tenant, kind, &options.settings, cancel).await?;
         let run_id = writer.run_id().to_owned();

@@ -202,12 +202,12 @@ fn every_kind_follows_the_layers() {
         .var("BATON_COUPA_CLIENT_SECRET", "s");
     let settings = world.sync("");
     assert_eq!(settings.tenant.requests_per_second.get(), 5);
-    assert!(settings.skip_entitlements_and_grants);
+    assert!(settings.choice.skip_entitlements_and_grants);
     assert_eq!(coupa(&settings).client_id, "0012", "text keeps its zeros");
     let settings = world.sync("--coupa-requests-per-second 7 --skip-entitlements-and-grants=false");
     assert_eq!(settings.tenant.requests_per_second.get(), 7);
     assert!(
-        !settings.skip_entitlements_and_grants,
+        !settings.choice.skip_entitlements_and_grants,
         "a flag may also switch off"
     );
 }
@@ -225,8 +225,8 @@ fn defaults_are_the_documented_ones() {
     );
     assert_eq!(tenant.shrink, Shrink::StopBeyond(30));
     assert_eq!(tenant.temp_dir, None);
-    assert_eq!(settings.workers, Workers::Sequential);
-    assert!(settings.resource_types.is_empty() && !settings.skip_entitlements_and_grants);
+    assert_eq!(settings.choice.workers, Workers::Sequential);
+    assert!(settings.choice.resource_types.is_empty() && !settings.choice.skip_entitlements_and_grants);
     #[cfg(target_os = "linux")]
     assert_eq!(
         tenant.state_dir,
@@ -257,6 +257,7 @@ fn what_a_sync_covers_and_where_it_goes_is_judged_before_anything_is_read() {
     assert_eq!(
         world
             .sync(&format!("{TENANT} --sync-resource-types user,license"))
+            .choice
             .resource_types,
         ["user", "license"]
     );
@@ -320,7 +321,7 @@ fn workers_read_like_the_ecosystems() {
         ),
     ] {
         assert_eq!(
-            World::new().sync(&format!("{TENANT} {flags}")).workers,
+            World::new().sync(&format!("{TENANT} {flags}")).choice.workers,
             workers,
             "{flags}"
         );

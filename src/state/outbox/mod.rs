@@ -52,6 +52,16 @@ impl Outbox for State {
 }
 
 impl State {
+    /// Forgets parcels that were settled before a moment; answers how many. What they proved is in the ledger.
+    pub fn prune_parcels(&self, before: Timestamp) -> Result<u64, Fault> {
+        // A parcel that is not settled has no such time, so it is never older than anything.
+        let delete = "delete from parcel where settled_at < ?1";
+        let pruned = self.db().execute(delete, [time_text(before)]);
+        pruned
+            .map(|count| count as u64)
+            .map_err(|error| self.failed(error))
+    }
+
     /// Parcels of which the condition holds, ascending.
     fn parcels_where(&self, condition: &'static str) -> Result<Vec<Parcel>, Fault> {
         let select = format!(

@@ -171,6 +171,28 @@ fn parcels_move_on_all_or_none_and_a_settled_one_stays() {
 }
 
 #[test]
+fn what_was_settled_long_ago_is_forgotten_and_what_waits_never() {
+    let base = TempDir::new().unwrap();
+    let state = open(&base);
+    state.post(&[user(1), user(2)]).unwrap();
+    let long_ago: Timestamp = "2020-01-01T00:00:00Z".parse().unwrap();
+    let ParcelStage::Settled { standing, told, .. } = settled(Standing::Delivered) else {
+        unreachable!("as named");
+    };
+    let stage = ParcelStage::Settled {
+        standing,
+        told,
+        at: long_ago,
+    };
+    state.advance(&[ParcelId(1)], &stage).unwrap();
+    assert_eq!(state.prune_parcels(long_ago).unwrap(), 0, "not older than itself");
+    assert_eq!(state.prune_parcels(Timestamp::now()).unwrap(), 1);
+    state.post(&[user(3)]).unwrap();
+    let left: Vec<ParcelId> = state.parcels().unwrap().iter().map(|parcel| parcel.id).collect();
+    assert_eq!(left, [ParcelId(2), ParcelId(3)], "numbers are not given again");
+}
+
+#[test]
 fn only_the_client_of_the_database_puts_in() {
     let base = TempDir::new().unwrap();
     let late = State::open(base.path(), "tenant", "mistyped").unwrap();
