@@ -3,7 +3,7 @@
 //! Invariant: a task is owed from the moment it is handed out until one end of it was accepted. Each function tells what is violated; none
 //! of them refuses anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::task::{Kind, Task};
 use super::log::{Beat, Finish};
@@ -27,7 +27,6 @@ enum End {
 struct Claim {
     kind: Kind,
     end: End,
-    cancelled: bool,
     beats: usize,
     tries: usize,
     uploaded: bool,
@@ -43,7 +42,6 @@ impl Claim {
         Self {
             kind,
             end,
-            cancelled: false,
             beats: 0,
             tries: 0,
             uploaded: false,
@@ -55,39 +53,46 @@ impl Claim {
     }
 }
 
-/// Tasks that were handed out, by id.
+/// Tasks that were handed out, by id, and those that are called off.
 #[derive(Default)]
-pub struct Claims(BTreeMap<String, Claim>);
+pub struct Claims {
+    handed: BTreeMap<String, Claim>,
+    cancelled: BTreeSet<String>,
+}
 
 impl Claims {
     pub fn hand_out(&mut self, task: &Task) {
-        match self.0.get_mut(&task.id) {
+        match self.handed.get_mut(&task.id) {
             // Handed out again while it runs: one end is owed.
             Some(claim) if claim.end == End::Owed => {}
             Some(claim) => *claim = Claim::new(task.kind),
-            None => _ = self.0.insert(task.id.clone(), Claim::new(task.kind)),
+            None => _ = self.handed.insert(task.id.clone(), Claim::new(task.kind)),
         }
     }
 
+    /// Calls a task off, also one that is not handed out yet.
     pub fn cancel(&mut self, task: &str) {
-        self.0.get_mut(task).expect("a claimed task").cancelled = true;
+        self.cancelled.insert(task.to_owned());
     }
 
     /// Nobody owes anything any more.
     pub fn lapse(&mut self) {
-        for claim in self.0.values_mut().filter(|claim| claim.is_owed()) {
+        for claim in self.handed.values_mut().filter(|claim| claim.is_owed()) {
             claim.end = End::Excused;
         }
     }
 
     /// Tasks that the program must count as running.
     pub fn running(&self) -> usize {
-        self.0.values().filter(|claim| claim.end == End::Owed).count()
+        self.handed
+            .values()
+            .filter(|claim| claim.end == End::Owed)
+            .count()
     }
 
     /// Tasks whose end is owed.
     pub fn owed(&self) -> impl Iterator<Item = (&str, Kind)> {
-        self.0
+        self.handed
             .iter()
             .filter(|(_, claim)| claim.is_owed())
             .map(|(id, claim)| (id.as_str(), claim.kind))
@@ -95,10 +100,10 @@ impl Claims {
 
     /// What is wrong with the ids that the program says it knows.
     pub fn known(&self, known: &[String]) -> Vec<String> {
-        let strange = known.iter().filter(|id| !self.0.contains_key(*id));
+        let strange = known.iter().filter(|id| !self.handed.contains_key(*id));
         let strange = strange.map(|id| format!("GetTasks knows {id}, which was not handed out"));
         let forgotten = self
-            .0
+            .handed
             .iter()
             .filter(|(id, claim)| claim.end == End::Owed && !known.contains(id));
         let forgotten = forgotten.map(|(id, _)| format!("GetTasks does not know {id}, which it owes"));
@@ -107,7 +112,7 @@ impl Claims {
 
     /// A Hello that names a task.
     pub fn greeted(&mut self, task: &str) -> Option<String> {
-        match self.0.get_mut(task) {
+        match self.handed.get_mut(task) {
             Some(claim) if claim.kind == Kind::Hello && claim.end != End::Accepted => {
                 claim.end = End::Accepted;
                 None
@@ -119,10 +124,10 @@ impl Claims {
 
     /// How a heartbeat is answered that could be heard, or not. `Err` where the task is not one that beats.
     pub fn beat(&mut self, task: &str, heard: bool) -> Result<Beat, String> {
-        let claim = self.0.get_mut(task).filter(|claim| claim.kind == Kind::Sync);
+        let claim = self.handed.get_mut(task).filter(|claim| claim.kind == Kind::Sync);
         let claim =
             claim.ok_or_else(|| format!("Heartbeat of {task}, which is no sync that was handed out"))?;
-        let answer = match (heard, claim.cancelled) {
+        let answer = match (heard, self.cancelled.contains(task)) {
             (false, _) => Beat::Failed,
             (true, true) => Beat::Cancelled,
             (true, false) => Beat::Fine,
@@ -146,7 +151,7 @@ impl Claims {
     /// An upload begins. `Err` where there is nothing to upload for.
     pub fn uploading(&mut self, task: &str) -> Result<Option<String>, String> {
         let claim = self
-            .0
+            .handed
             .get_mut(task)
             .filter(|claim| claim.end != End::Accepted && claim.kind == Kind::Sync);
         let claim = claim.ok_or_else(|| format!("UploadAsset for {task}, which is no sync under way"))?;
@@ -164,14 +169,14 @@ impl Claims {
 
     /// An upload is complete, and the program may not know it.
     pub fn uploaded(&mut self, task: &str, heard: bool) -> Option<String> {
-        let claim = self.0.get_mut(task)?;
+        let claim = self.handed.get_mut(task)?;
         let twice = std::mem::replace(&mut claim.uploaded, heard);
         twice.then(|| format!("UploadAsset for {task} after one that was accepted"))
     }
 
     /// An end did not get through, or its answer did not.
     pub fn end_failed(&mut self, task: &str) {
-        if let Some(claim) = self.0.get_mut(task) {
+        if let Some(claim) = self.handed.get_mut(task) {
             claim.end = match claim.end {
                 End::Owed | End::Unheard => End::Unheard,
                 End::Accepted | End::Lost => End::Lost,
@@ -182,11 +187,11 @@ impl Claims {
 
     /// An end was accepted.
     pub fn finished(&mut self, task: &str, finish: &Finish) -> Vec<String> {
-        let Some(claim) = self.0.get_mut(task) else {
+        let Some(claim) = self.handed.get_mut(task) else {
             return vec![format!("FinishTask of {task}, which was not handed out")];
         };
         let mut wrong = Vec::new();
-        if claim.kind == Kind::Hello {
+        if claim.kind == Kind::Hello && finish.is_success() {
             wrong.push(format!("FinishTask of {task}, which ends by Hello"));
         } else if claim.end == End::Accepted {
             wrong.push(format!("FinishTask of {task} twice"));
