@@ -51,9 +51,10 @@ async fn schemas_are_listed_and_shown() {
         let names: Vec<_> = listed.schemas.iter().map(|schema| schema.name.as_str()).collect();
         assert_eq!(names.contains(&"disable_user"), some, "{kind:?}: {names:?}");
     }
-    // Every action belongs to a type, and this call finds global ones only.
+    let shown: c1::GetActionSchemaResponse = scene.done(get_schema("disable_user")).await.response();
+    assert_eq!(shown.schema.unwrap().name, "disable_user");
     scene
-        .done(get_schema("disable_user"))
+        .done(get_schema("dance"))
         .await
         .assert_error(Code::NotFound, Retry::Yes, &[]);
     scene.end(daemon).await;

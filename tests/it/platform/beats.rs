@@ -71,24 +71,48 @@ async fn a_sync_that_is_called_off_stops() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_is_called_off_before_it_began_is_dropped() {
     let scene = Scene::new().await;
-    let daemon = scene.greeted(&["--task-concurrency", "1"]).await;
     scene.platform.slots(1);
-    scene
-        .platform
-        .trouble(Rpc::Heartbeat, [Trouble::Refused(Code::Unavailable)]);
+    let daemon = scene.greeted(&["--task-concurrency", "1"]).await;
     let dropped = Task::sync();
+    scene.platform.cancel(&dropped.id);
     scene.platform.give(dropped.clone());
     until_beats(&scene, &dropped.id, 1).await;
     // With one slot, this shows that it is free again.
     scene.done(Task::sync()).await.success();
     let log = scene.platform.log();
-    assert_eq!(beats(&log, &dropped.id), [Beat::Failed]);
-    assert!(
-        !log.iter()
-            .any(|entry| matches!(&entry.event, Event::Uploading { task } if *task == dropped.id))
-    );
-    // The platform hands it out again when it likes; the same id is a fresh start.
-    scene.done(dropped).await.success();
+    assert_eq!(beats(&log, &dropped.id), [Beat::Cancelled]);
+    assert!(finishes(&log, &dropped.id).is_empty());
+    scene.end(daemon).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_first_heartbeat_no_work_is_begun() {
+    let scene = Scene::new().await;
+    scene.platform.slots(1);
+    let daemon = scene.greeted(&["--task-concurrency", "1"]).await;
+    scene
+        .platform
+        .standing(Rpc::Heartbeat, Trouble::Refused(Code::Unavailable));
+    let asked = scene.sandbox.stats().api_total;
+    let unheard = Task::sync();
+    scene.platform.give(unheard.clone());
+    until_beats(&scene, &unheard.id, 1).await;
+    // Dropped or finished, after one try or several: its slot is free again.
+    scene.asks(1).await;
+    assert_eq!(scene.sandbox.stats().api_total, asked, "nothing is read for it");
+    for finish in finishes(&scene.platform.log(), &unheard.id) {
+        called_off(finish.status());
+    }
+    scene.platform.standing(Rpc::Heartbeat, Trouble::None);
+    // Handed out again, the same id is a fresh start.
+    let times = finishes(&scene.platform.log(), &unheard.id).len();
+    scene.platform.give(unheard.clone());
+    scene
+        .finished_times(&unheard.id, times + 1)
+        .await
+        .last()
+        .unwrap()
+        .success();
     scene.end(daemon).await;
 }
 

@@ -2,12 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Output;
+use std::time::Duration;
 
 use baton_coupa::sandbox::{FaultAction, Faults, Matching, ScriptedFault};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::fake::{Rpc, Trouble};
+use super::fake::{Entry, Event, Rpc, Trouble};
 use super::scene::{Daemon, Scene};
 use crate::support::program::{output, stderr};
 
@@ -37,15 +38,15 @@ async fn get(port: u16, path: &str) -> Option<(u16, serde_json::Value)> {
     Some((status, serde_json::from_str(body).unwrap_or_default()))
 }
 
-async fn listening(port: u16) {
-    let listening = async {
-        while get(port, "/live").await.is_none() {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+/// Waits until `GET path` answers with this status.
+async fn answers(port: u16, path: &str, status: u16) {
+    let answers = async {
+        while get(port, path).await.is_none_or(|(now, _)| now != status) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_mins(2), listening)
-        .await
-        .expect("it listens");
+    let waited = tokio::time::timeout(Duration::from_mins(2), answers).await;
+    assert!(waited.is_ok(), "{path} never answers {status}");
 }
 
 async fn check(scene: &Scene, port: u16, endpoint: &str) -> Output {
@@ -60,7 +61,7 @@ async fn check(scene: &Scene, port: u16, endpoint: &str) -> Output {
 async fn it_answers_as_the_ecosystem_does() {
     let (scene, port) = (Scene::new().await, free_port());
     let daemon = healthy(&scene, port);
-    listening(port).await;
+    answers(port, "/ready", 200).await;
     for (path, word) in [("/live", "alive"), ("/ready", "ready"), ("/health", "healthy")] {
         let (status, body) = get(port, path).await.unwrap();
         assert_eq!((status, body["status"].as_str()), (200, Some(word)), "{path}");
@@ -87,7 +88,7 @@ async fn it_answers_as_the_ecosystem_does() {
 async fn a_tenant_that_does_not_answer_is_unhealthy_and_alive_all_the_same() {
     let (scene, port) = (Scene::new().await, free_port());
     let daemon = healthy(&scene, port);
-    listening(port).await;
+    answers(port, "/ready", 200).await;
     let on = Matching {
         times: u64::MAX,
         ..Matching::default()
@@ -114,24 +115,31 @@ async fn a_tenant_that_does_not_answer_is_unhealthy_and_alive_all_the_same() {
     let asked = check(&scene, port, "health").await;
     assert_eq!(asked.status.code(), Some(2), "{}", stderr(&asked));
     scene.sandbox.set_faults(Faults::default());
-    assert_eq!(get(port, "/health").await.unwrap().0, 200);
+    // A verdict is kept for a while.
+    answers(port, "/health", 200).await;
     scene.end(daemon).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_there_only_after_hello() {
+async fn while_the_platform_does_not_answer_it_is_alive_and_not_ready() {
     let (scene, port) = (Scene::new().await, free_port());
     scene.platform.trouble(Rpc::Hello, [Trouble::Hang]);
     let daemon = healthy(&scene, port);
-    let met = |entry: &super::fake::Entry| matches!(entry.event, super::fake::Event::Trouble { .. });
+    let met = |entry: &Entry| matches!(entry.event, Event::Trouble { .. });
     scene
         .platform
         .wait("a Hello that hangs", |log| log.iter().any(met).then_some(()))
         .await;
-    assert!(
-        get(port, "/live").await.is_none_or(|(status, _)| status != 200),
-        "nothing is ready before Hello"
+    // A probe must not end a daemon that waits for the platform.
+    assert_eq!(get(port, "/live").await.unwrap().0, 200);
+    let (status, body) = get(port, "/ready").await.unwrap();
+    assert_eq!(
+        (status, body["status"].as_str()),
+        (503, Some("not_ready")),
+        "{body}"
     );
+    let asked = check(&scene, port, "ready").await;
+    assert_eq!(asked.status.code(), Some(2), "{}", stderr(&asked));
     daemon.signal("-TERM");
     scene.ends_with(daemon, 0).await;
 }

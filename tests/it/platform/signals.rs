@@ -1,6 +1,6 @@
 //! SIGTERM in the middle: no new task, what runs is ended or called off, everything claimed is finished, exit code 0.
 
-use baton_coupa::sandbox::{Matching, PausePoint};
+use baton_coupa::sandbox::{Effect, FaultAction, Faults, Matching, PausePoint, ScriptedFault};
 use tonic::Code;
 
 use super::fake::{Event, Retry, Rpc, Trouble};
@@ -30,10 +30,7 @@ async fn in_the_middle_of_a_grant_it_is_brought_to_its_end() {
     let user = &scene.people()[0];
     let role = scene.other_role(user);
     let task = Task::grant(&role, user.id);
-    scene.sandbox.pause(PausePoint::Before(Matching {
-        method: Some("PUT".to_owned()),
-        ..Matching::default()
-    }));
+    scene.sandbox.pause(PausePoint::Before(put()));
     scene.platform.give(task.clone());
     scene.sandbox.held().await;
     daemon.signal("-TERM");
@@ -55,20 +52,42 @@ async fn a_sync_and_a_grant_at_once() {
     let daemon = scene.greeted(&["-p"]).await;
     let user = &scene.people()[0];
     let role = scene.other_role(user);
-    let sync = scene.held_sync().await;
-    // The barrier holds one request: the sync's is let go when the next point is set.
-    scene.sandbox.pause(PausePoint::Before(Matching {
-        method: Some("PUT".to_owned()),
-        ..Matching::default()
-    }));
+    // The barrier is for the grant; the sync gets no answer from the tenant.
+    scene.sandbox.set_faults(Faults {
+        scripted: vec![ScriptedFault {
+            on: Matching {
+                path_prefix: Some("/api/user_groups".to_owned()),
+                nth: 2,
+                ..Matching::default()
+            },
+            effect: Effect::None,
+            action: FaultAction::Hang,
+        }],
+        ..Faults::default()
+    });
+    let sync = Task::sync();
+    scene.platform.give(sync.clone());
+    let struck = async {
+        while scene.sandbox.stats().faults == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(2), struck)
+        .await
+        .expect("the sync lists groups");
+    scene.sandbox.pause(PausePoint::Before(put()));
     let task = Task::grant(&role, user.id);
     scene.platform.give(task.clone());
     scene.sandbox.held().await;
     daemon.signal("-TERM");
-    said(&scene, "SIGTERM").await;
+    // The sync is off at once, while the grant still goes on.
+    scene
+        .finished(&sync.id)
+        .await
+        .assert_error(Code::Cancelled, Retry::Yes, &[]);
+    assert!(finishes(&scene.platform.log(), &task.id).is_empty());
     scene.sandbox.resume();
     scene.ends_with(daemon, 0).await;
-    assert_eq!(finishes(&scene.platform.log(), &sync.id).len(), 1);
     finishes(&scene.platform.log(), &task.id)[0].success();
     assert!(scene.holds(user.id, &role));
 }
@@ -78,10 +97,7 @@ async fn nothing_is_asked_for_any_more() {
     let scene = Scene::new().await;
     let daemon = scene.greeted(&["-p"]).await;
     let user = &scene.people()[0];
-    scene.sandbox.pause(PausePoint::Before(Matching {
-        method: Some("PUT".to_owned()),
-        ..Matching::default()
-    }));
+    scene.sandbox.pause(PausePoint::Before(put()));
     scene.platform.give(Task::grant(&scene.other_role(user), user.id));
     scene.sandbox.held().await;
     daemon.signal("-TERM");
@@ -135,6 +151,14 @@ async fn a_platform_that_is_gone_does_not_hold_the_end() {
     scene.asks(2).await;
     daemon.signal("-TERM");
     scene.ends_with(daemon, 0).await;
+}
+
+/// The next write of a user.
+fn put() -> Matching {
+    Matching {
+        method: Some("PUT".to_owned()),
+        ..Matching::default()
+    }
 }
 
 /// Waits until the program has written `word` to stderr.

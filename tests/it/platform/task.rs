@@ -41,10 +41,15 @@ const ACTION_STATUS: &str = "type.googleapis.com/c1.connector.v2.GetActionStatus
 const EVENT_FEEDS: &str = "type.googleapis.com/c1.connector.v2.ListEventFeedsResponse";
 const EVENTS: &str = "type.googleapis.com/c1.connector.v2.ListEventsResponse";
 
-/// 27 letters and digits that no other task of this process has.
+/// 27 letters and digits that no other task of this process has. Letters at the end: numbers of employees are looked for in logs.
 pub fn fresh_id() -> String {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    format!("2wPbMEhC9cN9k9PqEV2s{:07}", LAST.fetch_add(1, Ordering::Relaxed))
+    let number = LAST.fetch_add(1, Ordering::Relaxed);
+    let letter = |place: u32| char::from(b'a' + u8::try_from(number / 26_u64.pow(place) % 26).unwrap());
+    format!(
+        "2wPbMEhCxcNxkxPqEVxs{}",
+        (0..7).rev().map(letter).collect::<String>()
+    )
 }
 
 impl Task {
