@@ -13,6 +13,7 @@ use crate::server::{ClientAuth, TlsMode};
 use crate::telemetry::Format;
 
 mod changes;
+mod daemon;
 mod risk_assess;
 
 const TENANT: &str = "--coupa-client-id=id --coupa-client-secret=secret --coupa-domain=acme.coupahost.com";
@@ -366,8 +367,6 @@ fn everything_wrong_is_told_at_once_and_by_source() {
             "if any flags in the group [client-id client-secret] are set they must all be set; missing [client-secret]",
             "if any flags in the group [diff-syncs base-sync-id applied-sync-id] are set they must all be set; \
              missing [applied-sync-id base-sync-id]",
-            "client-id is not supported: daemon mode is not available in this version; leave it out for a one-shot sync, \
-             or use `serve`",
             "storage-engine=pebble is not supported: sync files are written as sqlite, which every reader of .c1z takes",
             "diff-syncs is not supported: this connector does not compare sync runs; use the baton tool on the .c1z file",
         ]
