@@ -90,6 +90,18 @@ async fn hello_tells_what_is_true() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_name_of_its_own_the_host_is_named_by_the_system() {
+    let scene = Scene::new().await;
+    scene.platform.inner().host_id = kernel("hostname");
+    let mut command = scene.command();
+    command.env_remove("BATON_HOST_ID");
+    let daemon = scene.spawn(command);
+    // The platform compares it in every request.
+    scene.done(Task::sync()).await.success();
+    scene.end(daemon).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hello_task_is_answered_by_a_second_hello_and_by_nothing_else() {
     let scene = Scene::new().await;
     let task = Task::hello();

@@ -11,7 +11,7 @@ use baton_coupa::sandbox::{Matching, PausePoint, Running, SandboxConfig, TruthUs
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use super::fake::{Client, Entry, Event, Finish, Platform};
+use super::fake::{Client, Entry, Event, Finish, Platform, is_task_id};
 use super::task::Task;
 use crate::changes::cast;
 use crate::support::program::program_for;
@@ -62,7 +62,7 @@ impl Scene {
             .env("BATON_CLIENT_ID", &self.platform.client.id)
             .env("BATON_CLIENT_SECRET", &self.platform.client.secret)
             .env("BATON_C1_API_HOST", &self.platform.authority)
-            .env("BATON_HOST_ID", &self.platform.host_id)
+            .env("BATON_HOST_ID", self.platform.host_id())
             .env("SSL_CERT_FILE", authority)
             .env("BATON_COUPA_REQUESTS_PER_SECOND", "1000")
             // Requests are held for as long as a test wants.
@@ -297,13 +297,33 @@ impl Scene {
                 );
             }
         }
-        let left = fs::read_dir(self.folder.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name());
-        let left: Vec<_> = left
-            .filter(|name| name.to_string_lossy().contains("upload"))
-            .collect();
-        assert!(left.is_empty(), "temporary files stay: {left:?}");
+        self.judge_files();
+    }
+
+    /// Nothing lies about but what is meant to stay, and no secret in any of it.
+    fn judge_files(&self) {
+        let mut folders = vec![self.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                let ours = name.strip_suffix(".c1z").is_some_and(is_task_id);
+                let top = ["state", "stdout", "stderr", "authority.pem"].contains(&name.as_str()) || ours;
+                assert!(top || folder != self.folder.path(), "{name} is left behind");
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let held = fs::read(&path).unwrap();
+                    let held = String::from_utf8_lossy(&held);
+                    let secret = self
+                        .platform
+                        .secrets()
+                        .into_iter()
+                        .any(|secret| held.contains(&secret));
+                    assert!(!secret, "a secret of the platform lies in {name}");
+                }
+            }
+        }
     }
 }
 

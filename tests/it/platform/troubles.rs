@@ -5,7 +5,7 @@ use baton_coupa::proto::is;
 use tonic::Code;
 
 use super::fake::{Entry, Event, Rpc, Trouble};
-use super::scene::Scene;
+use super::scene::{Scene, greetings};
 use super::task::Task;
 use crate::support::reader;
 use crate::support::truth::{DEFAULT_CLASSES, assert_equal};
@@ -34,6 +34,20 @@ async fn get_task_is_asked_again_whatever_it_answers() {
         scene.done(Task::sync()).await.success();
     }
     assert_eq!(troubles(&scene.platform.log(), Rpc::GetTask), 5);
+    scene.end(daemon).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hello_that_a_task_asks_for_is_said_again() {
+    let scene = Scene::new().await;
+    let daemon = scene.greeted(&[]).await;
+    scene.platform.trouble(Rpc::Hello, [UNAVAILABLE]);
+    scene.platform.give(Task::hello());
+    // The first refusal, then the Hello that was accepted.
+    let through = |_: &[Entry]| scene.platform.is_through().then_some(());
+    scene.platform.wait("the second Hello", through).await;
+    assert_eq!(troubles(&scene.platform.log(), Rpc::Hello), 1);
+    assert_eq!(greetings(&scene.platform.log()).count(), 2);
     scene.end(daemon).await;
 }
 

@@ -19,5 +19,6 @@ pub mod token;
 
 pub use host::Platform;
 pub use log::{Beat, Entry, Event, Finish, Retry};
+pub use rules::is_task_id;
 pub use state::{Pace, Rpc, Trouble};
 pub use token::Client;

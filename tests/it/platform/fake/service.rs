@@ -142,7 +142,7 @@ impl BatonService for Service {
         let trouble = self.0.meet(Rpc::Hello, &request).await?;
         let connection = connection(&request);
         let hello = request.into_inner();
-        self.0.judged(rules::hello(&hello, &self.0.host_id))?;
+        self.0.judged(rules::hello(&hello, &self.0.host_id()))?;
         self.0.greeted(hello);
         self.0
             .answer(trouble, connection, wire::BatonServiceHelloResponse::default())
@@ -177,7 +177,7 @@ impl BatonService for Service {
         };
         let connection = connection(&request);
         self.0
-            .judged(rules::heartbeat(request.get_ref(), &self.0.host_id))?;
+            .judged(rules::heartbeat(request.get_ref(), &self.0.host_id()))?;
         let beat = self
             .0
             .beat(&task, true)
@@ -204,7 +204,7 @@ impl BatonService for Service {
         };
         let connection = connection(&request);
         let finish = request.into_inner();
-        self.0.judged(rules::finish(&finish, &self.0.host_id))?;
+        self.0.judged(rules::finish(&finish, &self.0.host_id()))?;
         self.0.finished(&task, Finish::new(finish));
         if trouble != Trouble::None {
             self.0.end_failed(&task);
@@ -252,7 +252,7 @@ impl Service {
             return Err(broken("does not begin with metadata"));
         };
         self.0
-            .judged(rules::upload_metadata(&metadata, &self.0.host_id))?;
+            .judged(rules::upload_metadata(&metadata, &self.0.host_id()))?;
         if !self.0.uploading(&metadata.task_id) {
             return Err(Status::not_found("no such task"));
         }
@@ -313,7 +313,7 @@ impl UnaryService<wire::BatonServiceGetTaskRequest> for OneTask {
         Box::pin(async move {
             state.asked(None);
             let trouble = state.meet(Rpc::GetTask, &request).await?;
-            state.judged(rules::get_task(request.get_ref(), &state.host_id))?;
+            state.judged(rules::get_task(request.get_ref(), &state.host_id()))?;
             hand(&state, trouble, connection(&request), 1, &[]).await
         })
     }
@@ -335,7 +335,7 @@ impl UnaryService<wire::BatonServiceGetTasksRequest> for SeveralTasks {
             );
             state.asked(Some((size, known.clone())));
             let trouble = state.meet(Rpc::GetTask, &request).await?;
-            state.judged(rules::get_tasks(request.get_ref(), &state.host_id))?;
+            state.judged(rules::get_tasks(request.get_ref(), &state.host_id()))?;
             hand(&state, trouble, connection(&request), size as usize, &known).await
         })
     }

@@ -78,6 +78,8 @@ struct Token {
 }
 
 pub struct Inner {
+    /// What every request is to be sent with.
+    pub host_id: String,
     queue: VecDeque<Task>,
     claims: Claims,
     pub pace: Pace,
@@ -98,7 +100,6 @@ pub struct Inner {
 pub struct State {
     pub client: Client,
     pub authority: String,
-    pub host_id: String,
     inner: Mutex<Inner>,
     changed: watch::Sender<usize>,
 }
@@ -108,8 +109,8 @@ impl State {
         Arc::new(Self {
             client,
             authority,
-            host_id: host_id.to_owned(),
             inner: Mutex::new(Inner {
+                host_id: host_id.to_owned(),
                 queue: VecDeque::new(),
                 claims: Claims::default(),
                 pace: Pace::default(),
@@ -127,6 +128,10 @@ impl State {
             }),
             changed: watch::Sender::new(0),
         })
+    }
+
+    pub fn host_id(&self) -> String {
+        self.inner().host_id.clone()
     }
 
     pub fn inner(&self) -> MutexGuard<'_, Inner> {
