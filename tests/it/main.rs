@@ -18,6 +18,7 @@ mod coupa;
 mod distribution;
 mod doctor;
 mod grpc;
+mod platform;
 mod program;
 mod risk_assess;
 mod state;
