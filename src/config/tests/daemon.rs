@@ -57,7 +57,7 @@ fn flags_and_variables_of_the_daemon_are_heeded() {
     assert_eq!(platform.host_id.as_ref().unwrap().as_str(), "pod-7");
     assert_eq!((platform.asking, platform.concurrency.get()), (Asking::Several, 7));
     assert_eq!(platform.full_sync, FullSync::Refuse);
-    assert!(settings.changes.is_some() && settings.sync.skip_entitlements_and_grants);
+    assert!(settings.changes.is_some() && settings.sync.scope == sync::Scope::ResourcesOnly);
     assert_eq!(settings.health, Some(address("0.0.0.0:9000")));
 }
 
