@@ -66,8 +66,9 @@ const USER_SYNCS: &[&str] = words!(UserSync);
 const REMOVALS: &[&str] = words!(Removal);
 const STRICTNESSES: &[&str] = words!(Strictness);
 
-/// Commands that show or write a table of people.
+/// Commands that show a table, or JSON in its place.
 const TABLES: &[Verb] = &[
+    Verb::Doctor,
     Verb::RiskAssessStatus,
     Verb::RiskAssessReadiness,
     Verb::RiskAssessReconcile,

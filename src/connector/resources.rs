@@ -122,7 +122,7 @@ impl Connector {
             .resource_id
             .as_ref()
             .ok_or_else(|| missing("resource id"))?;
-        let kind = Kind::asked(&id.resource_type)?;
+        let kind = Kind::asked(&id.resource_type).map_err(not_one_by_one)?;
         let key = kind.key(&id.resource)?;
         let deadline = self.deadline();
         let sync = request.active_sync_id.as_str();
@@ -343,4 +343,12 @@ fn unlisted(class: AccountClass) -> Fault {
 
 fn find<'a>(catalog: &'a LicenseCatalog, name: &LicenseName) -> Option<&'a License> {
     catalog.get(catalog.position(name)?)
+}
+
+/// What the ecosystem answers for a type whose resources cannot be read one by one; no other type is one of ours.
+fn not_one_by_one(fault: Fault) -> Fault {
+    match fault.kind() {
+        FaultKind::NotFound => Fault::new(FaultKind::Unsupported, fault.to_string()),
+        _ => fault,
+    }
 }

@@ -41,7 +41,7 @@ pub use live::{Accounts, Complete, Rest, Snapshot, Waited};
 pub use lone::{Holders, Lone, Recall};
 pub use registry::{Fresh, Snapshots};
 pub use report::{ClassCount, Served, SnapshotReport};
-pub use touched::{Again, Touched};
+pub use touched::{Again, Touched, holds};
 
 /// What to do when the tenant shows far less than in the last complete pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

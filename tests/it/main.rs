@@ -12,10 +12,13 @@
 mod architecture;
 mod c1z;
 mod changes;
+mod child;
 mod conformance;
 mod coupa;
 mod distribution;
+mod doctor;
 mod grpc;
+mod platform;
 mod program;
 mod risk_assess;
 mod state;

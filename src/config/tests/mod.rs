@@ -14,6 +14,7 @@ use crate::sync::{self, Depth};
 use crate::telemetry::Format;
 
 mod changes;
+mod child;
 mod daemon;
 mod risk_assess;
 
