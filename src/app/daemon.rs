@@ -25,7 +25,9 @@ pub(super) async fn run(settings: DaemonSettings) -> Result<(), Fault> {
         None => None,
     };
     tracing::info!(
-        health = health.as_ref().map(|health| tracing::field::display(health.address())),
+        health = health
+            .as_ref()
+            .map(|health| tracing::field::display(health.address())),
         provisioning = composed.makes_changes(),
         "started as a daemon"
     );

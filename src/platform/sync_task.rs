@@ -116,8 +116,12 @@ impl Syncs {
             settings: defaults.files.clone(),
             patience: defaults.patience,
         };
-        let done = Syncer::new(Arc::clone(&self.source), options).run(off, &Silent).await?;
-        let sent = off.run_until_cancelled(upload::deliver(platform, task, &file)).await;
+        let done = Syncer::new(Arc::clone(&self.source), options)
+            .run(off, &Silent)
+            .await?;
+        let sent = off
+            .run_until_cancelled(upload::deliver(platform, task, &file))
+            .await;
         sent.unwrap_or_else(|| Err(Fault::new(FaultKind::Cancelled, "the upload was called off")))?;
         tracing::info!(
             sync_id = done.run_id,
@@ -231,7 +235,13 @@ mod tests {
 
     #[test]
     fn a_task_says_what_is_covered() {
-        let role = || vec![resource("role", "1"), resource("role", "2"), resource("role", "1")];
+        let role = || {
+            vec![
+                resource("role", "1"),
+                resource("role", "2"),
+                resource("role", "1"),
+            ]
+        };
         let both = ["1", "2"];
         let task = |bare, no_grants, resources| SyncFullTask {
             skip_entitlements_and_grants: bare,
@@ -242,11 +252,31 @@ mod tests {
         for (usual, asked, expected) in [
             (Scope::Full, task(false, false, vec![]), Scope::Full),
             (Scope::Full, task(true, false, vec![]), Scope::ResourcesOnly),
-            (Scope::ResourcesOnly, task(false, false, vec![]), Scope::ResourcesOnly),
-            (Scope::Full, task(false, false, role()), targeted(Depth::Grants, &both)),
-            (Scope::Full, task(false, true, role()), targeted(Depth::Entitlements, &both)),
-            (Scope::Full, task(true, true, role()), targeted(Depth::Resource, &both)),
-            (Scope::ResourcesOnly, task(false, false, role()), targeted(Depth::Resource, &both)),
+            (
+                Scope::ResourcesOnly,
+                task(false, false, vec![]),
+                Scope::ResourcesOnly,
+            ),
+            (
+                Scope::Full,
+                task(false, false, role()),
+                targeted(Depth::Grants, &both),
+            ),
+            (
+                Scope::Full,
+                task(false, true, role()),
+                targeted(Depth::Entitlements, &both),
+            ),
+            (
+                Scope::Full,
+                task(true, true, role()),
+                targeted(Depth::Resource, &both),
+            ),
+            (
+                Scope::ResourcesOnly,
+                task(false, false, role()),
+                targeted(Depth::Resource, &both),
+            ),
             (
                 targeted(Depth::Entitlements, &["9"]),
                 task(false, false, role()),
