@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use super::changes::Changes;
 use super::risk_assess::{Following, Serving};
-use super::tenant::{self, Kept};
+use super::tenant::{self, Composed, Kept};
+use super::turn::InTurn;
 use crate::config::{ChangeSettings, RiskAssessSettings, TenantSettings};
 use crate::connector::Connector;
 use crate::model::change::WriteTenant;
@@ -23,9 +24,33 @@ pub(super) struct Composition {
     pub(super) connector: Arc<Connector>,
     /// Name under which state and files of this tenant are kept.
     pub(super) key: String,
-    changes: Option<Changes>,
+    changes: Option<Making>,
     beside: Option<Serving>,
     _kept: Kept,
+}
+
+/// How changes are made.
+enum Making {
+    /// With the right to write, from the start.
+    Now(Changes),
+    /// As soon as nobody else has that right.
+    InTurn(Arc<InTurn>),
+}
+
+impl Making {
+    fn writes(&self) -> Arc<dyn WriteTenant> {
+        match self {
+            Self::Now(changes) => changes.engine.clone(),
+            Self::InTurn(changes) => changes.clone(),
+        }
+    }
+
+    async fn end(self) {
+        match self {
+            Self::Now(changes) => changes.end().await,
+            Self::InTurn(changes) => changes.end().await,
+        }
+    }
 }
 
 impl Composition {
@@ -36,10 +61,32 @@ impl Composition {
         risk_assess: &RiskAssessSettings,
     ) -> Result<Self, Fault> {
         let composed = tenant::compose(tenant, |_| None).await?;
-        let changes = match changes {
-            Some(wanted) => Some(Changes::begin(&composed.parts, wanted)?),
+        let making = match changes {
+            Some(wanted) => Some(Making::Now(Changes::begin(&composed.parts, wanted)?)),
             None => None,
         };
+        Self::over(composed, making, risk_assess)
+    }
+
+    /// The same, but lives on while another process has the right to write: see [`InTurn`].
+    pub(super) async fn begin_in_turn(
+        tenant: &TenantSettings,
+        changes: Option<&ChangeSettings>,
+        risk_assess: &RiskAssessSettings,
+    ) -> Result<Self, Fault> {
+        let composed = tenant::compose(tenant, |_| None).await?;
+        let making = match changes {
+            Some(wanted) => Some(Making::InTurn(InTurn::begin(&composed.parts, wanted).await?)),
+            None => None,
+        };
+        Self::over(composed, making, risk_assess)
+    }
+
+    fn over(
+        composed: Composed,
+        changes: Option<Making>,
+        risk_assess: &RiskAssessSettings,
+    ) -> Result<Self, Fault> {
         let following = Following::over(&composed.parts, risk_assess)?.map(Arc::new);
         let mut connector = composed.connector;
         if let Some(following) = &following {
@@ -47,7 +94,7 @@ impl Composition {
         }
         let mut beside = None;
         if let Some(changes) = &changes {
-            let mut writes: Arc<dyn WriteTenant> = changes.engine.clone();
+            let mut writes = changes.writes();
             if let Some(following) = following {
                 writes = following.around(writes);
                 beside = Some(following.serve(risk_assess.interval));

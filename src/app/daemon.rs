@@ -7,7 +7,7 @@ use super::{signals, sync};
 use crate::config::{DaemonSettings, HealthCheckSettings, SyncChoice};
 use crate::model::fault::Fault;
 use crate::platform::{self, Daemon, SyncDefaults};
-use crate::sync::{Patience, Scope};
+use crate::sync::Patience;
 
 /// How long what works beside the tasks may take to end, after the tasks have ended: in all, a daemon ends within the 30 seconds that a
 /// container gets.
@@ -25,7 +25,9 @@ pub(super) async fn run(settings: DaemonSettings) -> Result<(), Fault> {
         None => None,
     };
     tracing::info!(
-        health = health.as_ref().map(|health| tracing::field::display(health.address())),
+        health = health
+            .as_ref()
+            .map(|health| tracing::field::display(health.address())),
         provisioning = composed.makes_changes(),
         "started as a daemon"
     );
@@ -39,11 +41,7 @@ pub(super) async fn run(settings: DaemonSettings) -> Result<(), Fault> {
 fn defaults(choice: SyncChoice, tenant: String, files: crate::c1z::Settings) -> SyncDefaults {
     SyncDefaults {
         tenant,
-        scope: if choice.skip_entitlements_and_grants {
-            Scope::ResourcesOnly
-        } else {
-            Scope::Full
-        },
+        scope: choice.scope,
         resource_types: choice.resource_types,
         workers: sync::workers(choice.workers),
         files,

@@ -28,11 +28,7 @@ pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(
         })
     };
     let composed = tenant::compose(&settings.tenant, previous).await?;
-    let scope = if settings.choice.skip_entitlements_and_grants {
-        Scope::ResourcesOnly
-    } else {
-        Scope::Full
-    };
+    let scope = settings.choice.scope;
     let options = SyncOptions {
         file: settings.file,
         tenant: composed.key.clone(),
@@ -107,6 +103,7 @@ const fn title(phase: Phase) -> &'static str {
         Phase::Resources => "resources",
         Phase::StaticEntitlements | Phase::Entitlements => "entitlements",
         Phase::Grants => "grants",
+        Phase::Principals => "holders",
         Phase::Check => "checking references",
         Phase::Save => "writing the file",
     }

@@ -9,6 +9,7 @@ mod child;
 mod daemon;
 mod doctor;
 mod file;
+mod inherited;
 mod layers;
 mod problem;
 mod risk_assess;
@@ -26,7 +27,7 @@ use std::path::Path;
 
 use clap_complete::Shell;
 
-use self::args::{Flags, Request};
+use self::args::{Flags, Parsed, Request};
 use self::settings::Reader;
 use crate::telemetry::LogConfig;
 
@@ -36,7 +37,7 @@ pub use self::changes::{
 };
 pub use self::child::ChildSettings;
 pub use self::daemon::{DaemonSettings, HealthCheckSettings};
-pub use self::doctor::DoctorSettings;
+pub use self::doctor::{DoctorSettings, PlatformLogin};
 pub use self::problem::{ConfigErrors, Place, Problem, Source};
 pub use self::risk_assess::{
     ExplainSettings, FollowSettings, GridFile, ImportSettings, LedgerPlace, Printed, ReadinessSettings,
@@ -78,7 +79,7 @@ pub enum Command {
     /// Ask a running daemon how it is.
     HealthCheck(HealthCheckSettings),
     /// Check what the configured features need.
-    Doctor(DoctorSettings),
+    Doctor(Box<DoctorSettings>),
     /// Show the journal of changes.
     Journal(JournalSettings),
     /// Bring open entries of the journal to an end.
@@ -108,11 +109,12 @@ pub fn load(
     env: &impl Fn(&str) -> Option<OsString>,
     directory: &Path,
 ) -> Result<Invocation, ConfigErrors> {
-    let (request, problems) = args::parse(args);
-    let mut found = ConfigErrors {
+    let Parsed {
+        request,
         problems,
-        warnings: Vec::new(),
-    };
+        warnings,
+    } = args::parse(args);
+    let mut found = ConfigErrors { problems, warnings };
     let printed = |command| (Some(command), LogConfig::default());
     let asked = request.map(|request| match request {
         Request::Run(verb, flags) => settle(verb, &flags, env, directory, &mut found),
@@ -151,8 +153,14 @@ fn settle(
         warnings.extend(layers::unknown_keys(file));
         problems.extend(layers::missing(verb, &values));
     }
+    if verb == Verb::Child {
+        child::leave_to_runner(&mut wrong, warnings);
+    }
     problems.append(&mut wrong);
-    problems.extend(layers::broken_rules(&values));
+    // A child's runner has judged what goes together.
+    if verb != Verb::Child {
+        problems.extend(layers::broken_rules(&values));
+    }
     layers::dispose(verb, &values, problems, warnings);
     let mut reader = Reader {
         values: &values,
@@ -184,7 +192,7 @@ fn settle(
         Verb::RiskAssessImport => reader.risk_assess_import().map(risk_assess),
         Verb::RiskAssessReconcile => reader.risk_assess_reconcile().map(risk_assess),
         Verb::RiskAssessExplain => reader.risk_assess_explain().map(risk_assess),
-        Verb::Doctor => reader.doctor().map(Command::Doctor),
+        Verb::Doctor => reader.doctor().map(|doctor| Command::Doctor(Box::new(doctor))),
         Verb::HealthCheck => reader.health_check().map(Command::HealthCheck),
         Verb::Child => reader.child().map(Command::Child),
         Verb::Serve => reader.serve().map(Command::Serve),

@@ -19,8 +19,6 @@ const RESOURCE_ACTIONS: &str =
 const TICKETS: &str = "Coupa has no tickets to offer; ticketing is not supported";
 const DIFF: &str = "this connector does not compare sync runs; use the baton tool on the .c1z file";
 const COMPACT: &str = "this connector does not compact sync files; use the baton tool on the .c1z files";
-const TARGETED: &str =
-    "targeted sync is not available in this version; use --sync-resource-types to read less";
 const EXTERNAL: &str = "grants in Coupa never point to resources of another connector";
 const OTEL: &str =
     "OpenTelemetry export is not available in this version; collect the JSON log lines of stderr instead";
@@ -68,8 +66,9 @@ const USER_SYNCS: &[&str] = words!(UserSync);
 const REMOVALS: &[&str] = words!(Removal);
 const STRICTNESSES: &[&str] = words!(Strictness);
 
-/// Commands that show or write a table of people.
+/// Commands that show a table, or JSON in its place.
 const TABLES: &[Verb] = &[
+    Verb::Doctor,
     Verb::RiskAssessStatus,
     Verb::RiskAssessReadiness,
     Verb::RiskAssessReconcile,
@@ -252,9 +251,16 @@ pub const SETTINGS: &[Setting] = &[
         "pebble",
         "sync files are written as sqlite, which every reader of .c1z takes",
     ),
-    Setting::new("sync-resources", Kind::List, "Resources of a targeted sync").refused(TARGETED),
-    Setting::new("skip-grants", Kind::Switch, "Leave out grants in a targeted sync").refused(
-        "skip-grants can only be set within a targeted sync, which is not available in this version",
+    Setting::new(
+        "sync-resources",
+        Kind::List,
+        "Sync these resources only, and who holds them, as a partial run: bid:r:TYPE/ID such as bid:r:role/7; with \
+         --sync-resource-types they must be of those types, and grants to others are left out",
+    ),
+    Setting::new(
+        "skip-grants",
+        Kind::Switch,
+        "Sync the resources of --sync-resources without who holds them",
     ),
     Setting::new(
         "external-resource-c1z",

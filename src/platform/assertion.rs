@@ -1,6 +1,6 @@
 //! The signed statement by which the platform knows us (RFC 7523): a compact JWS, signed with Ed25519.
 //!
-//! Invariant: header and claims are those of baton-sdk (pkg/ugrpc/c1_credential_provider.go): no `typ`, no `jti`, whole seconds, and
+//! Invariant: header and claims are those of baton-sdk (`pkg/ugrpc/c1_credential_provider.go`): no `typ`, no `jti`, whole seconds, and
 //! as audience the host of the client id, whichever host is asked.
 
 use base64::Engine as _;
@@ -101,7 +101,10 @@ mod tests {
         let nonce = header["nonce"].take();
         assert_eq!(header, json!({"alg": "EdDSA", "nonce": null}), "no kid, no typ");
         let nonce = nonce.as_str().unwrap();
-        assert!(nonce.len() == 32 && nonce.bytes().all(|byte| byte.is_ascii_hexdigit()), "{nonce}");
+        assert!(
+            nonce.len() == 32 && nonce.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{nonce}"
+        );
         assert_eq!(
             read(claims),
             json!({
@@ -118,7 +121,12 @@ mod tests {
     #[test]
     fn a_named_key_is_named_and_no_two_statements_are_equal() {
         let credentials = credentials(ID, Some("k1"));
-        let make = || assertion(&credentials, Timestamp::UNIX_EPOCH).unwrap().expose_secret().to_owned();
+        let make = || {
+            assertion(&credentials, Timestamp::UNIX_EPOCH)
+                .unwrap()
+                .expose_secret()
+                .to_owned()
+        };
         let (one, other) = (make(), make());
         assert_eq!(read(one.split('.').next().unwrap())["kid"], "k1");
         assert_ne!(one, other, "the nonce is fresh");

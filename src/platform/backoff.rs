@@ -39,14 +39,20 @@ mod tests {
     #[test]
     fn polls_wait_by_the_square_and_the_introduction_doubles() {
         assert_eq!(full(of_poll, [1, 2, 3, 7, 8, u32::MAX]), [1, 4, 9, 49, 60, 60]);
-        assert_eq!(full(of_hello, [1, 2, 3, 9, 10, u32::MAX]), [1, 2, 4, 256, 300, 300]);
+        assert_eq!(
+            full(of_hello, [1, 2, 3, 9, 10, u32::MAX]),
+            [1, 2, 4, 256, 300, 300]
+        );
     }
 
     #[test]
     fn the_dice_take_a_fifth_at_most() {
         for dice in [0.0, 0.3, 0.99, 1.0] {
             let wait = of_poll(2, dice);
-            assert!(wait >= Duration::from_millis(3200) && wait <= Duration::from_secs(4), "{wait:?}");
+            assert!(
+                wait >= Duration::from_millis(3200) && wait <= Duration::from_secs(4),
+                "{wait:?}"
+            );
         }
         assert!(of_poll(2, 0.0) < of_poll(2, 1.0));
     }

@@ -87,13 +87,10 @@ impl Client {
             let outcome = exchange(BatonServiceClient::new(self.channel()), request).await;
             self.judged(&token, outcome).await
         };
-        match timeout(limit, work).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                self.reconnect();
-                Err(Status::deadline_exceeded("the platform did not answer in time"))
-            }
-        }
+        timeout(limit, work).await.unwrap_or_else(|_| {
+            self.reconnect();
+            Err(Status::deadline_exceeded("the platform did not answer in time"))
+        })
     }
 
     /// A token that is not taken is not sent again.
@@ -115,7 +112,10 @@ impl Client {
 
     fn channel(&self) -> Channel {
         // A panic leaves a whole channel in either case.
-        self.channel.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.channel
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Calls under way keep the old connection.
@@ -132,9 +132,11 @@ impl Client {
 impl Platform for Client {
     async fn hello(&self, task: Option<&TaskId>, metadata: ConnectorMetadata) -> Result<(), Status> {
         let request: BatonServiceHelloRequest = self.facts.hello(task, metadata);
-        self.call(ANSWER, request, async |mut client, request| client.hello(request).await)
-            .await
-            .map(drop)
+        self.call(ANSWER, request, async |mut client, request| {
+            client.hello(request).await
+        })
+        .await
+        .map(drop)
     }
 
     async fn get_task(&self) -> Result<Polled, Status> {
@@ -142,7 +144,9 @@ impl Platform for Client {
             host_id: self.host_id(),
         };
         let answer = self
-            .call(TASKS, request, async |mut client, request| client.get_task(request).await)
+            .call(TASKS, request, async |mut client, request| {
+                client.get_task(request).await
+            })
             .await?;
         Ok(Polled {
             tasks: answer.task.into_iter().collect(),
@@ -158,7 +162,9 @@ impl Platform for Client {
             annotations: Vec::new(),
         };
         let answer = self
-            .call(TASKS, request, async |mut client, request| client.get_tasks(request).await)
+            .call(TASKS, request, async |mut client, request| {
+                client.get_tasks(request).await
+            })
             .await?;
         Ok(Polled {
             tasks: answer.tasks,
@@ -173,12 +179,16 @@ impl Platform for Client {
             ..BatonServiceHeartbeatRequest::default()
         };
         let answer = self
-            .call(ANSWER, request, async |mut client, request| client.heartbeat(request).await)
+            .call(ANSWER, request, async |mut client, request| {
+                client.heartbeat(request).await
+            })
             .await?;
         if answer.cancelled {
             return Ok(Beat::Cancelled);
         }
-        Ok(Beat::GoOn(interval::next_heartbeat(answer.next_heartbeat.as_ref())))
+        Ok(Beat::GoOn(interval::next_heartbeat(
+            answer.next_heartbeat.as_ref(),
+        )))
     }
 
     async fn upload(&self, task: &TaskId, asset: &Asset) -> Result<(), Status> {
@@ -196,7 +206,10 @@ impl Platform for Client {
             self.judged(&token, outcome).await.map(drop)
         };
         let outcome = watch.over(exchange).await;
-        if outcome.as_ref().is_err_and(|status| status.code() == Code::DeadlineExceeded) {
+        if outcome
+            .as_ref()
+            .is_err_and(|status| status.code() == Code::DeadlineExceeded)
+        {
             self.reconnect();
         }
         outcome
@@ -209,9 +222,11 @@ impl Platform for Client {
             status: report.status,
             final_state: Some(report.state),
         };
-        self.call(ANSWER, request, async |mut client, request| client.finish_task(request).await)
-            .await
-            .map(drop)
+        self.call(ANSWER, request, async |mut client, request| {
+            client.finish_task(request).await
+        })
+        .await
+        .map(drop)
     }
 }
 

@@ -216,10 +216,25 @@ pub(super) mod tests {
     fn every_malformed_part_is_refused() {
         let good = secret(&jwk());
         for id in [
-            "", "happy-fox", "happy-fox@host", "host/suffix", "@host/x", "a@/x", "a@ho st/x", "a@host:/x",
-            "a@host:0/x", "a@host:99999/x", "a@b@c/x", "ä@host/x", "a\n@host/x",
+            "",
+            "happy-fox",
+            "happy-fox@host",
+            "host/suffix",
+            "@host/x",
+            "a@/x",
+            "a@ho st/x",
+            "a@host:/x",
+            "a@host:0/x",
+            "a@host:99999/x",
+            "a@b@c/x",
+            "ä@host/x",
+            "a\n@host/x",
         ] {
-            assert_eq!(Credentials::parse(id, &good).unwrap_err(), [CredentialError::ClientId], "{id:?}");
+            assert_eq!(
+                Credentials::parse(id, &good).unwrap_err(),
+                [CredentialError::ClientId],
+                "{id:?}"
+            );
         }
         let changed = |change: &dyn Fn(&mut serde_json::Value)| {
             let mut jwk = jwk();

@@ -343,7 +343,12 @@ struct Shared(Arc<HeldTenant>);
 impl Tenant for Shared {
     async fn check(&self) -> Result<(), Fault> {
         self.0.checks.fetch_add(1, Ordering::Relaxed);
-        self.0.hold_checks.subscribe().wait_for(|held| !held).await.unwrap();
+        self.0
+            .hold_checks
+            .subscribe()
+            .wait_for(|held| !held)
+            .await
+            .unwrap();
         Ok(())
     }
 
@@ -364,7 +369,12 @@ impl WriteTenant for Shared {
 
     async fn apply(&self, order: &Order, change: &Change) -> Result<Outcome, Fault> {
         self.0.changes.lock().unwrap().push(order.clone());
-        self.0.hold_changes.subscribe().wait_for(|held| !held).await.unwrap();
+        self.0
+            .hold_changes
+            .subscribe()
+            .wait_for(|held| !held)
+            .await
+            .unwrap();
         let mood = self.0.mood.lock().unwrap().clone();
         match mood {
             Mood::Well => {}

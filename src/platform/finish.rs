@@ -47,8 +47,11 @@ impl Failure {
     /// The work was stopped with the daemon, before its end was known.
     pub(super) fn stopped() -> Self {
         Self::passing(
-            Fault::new(FaultKind::Cancelled, "the connector was stopped before the task ended")
-                .advise("the task can be handed out again"),
+            Fault::new(
+                FaultKind::Cancelled,
+                "the connector was stopped before the task ended",
+            )
+            .advise("the task can be handed out again"),
         )
     }
 }
@@ -73,9 +76,15 @@ impl Answer {
 /// The report of an outcome, as of `now`.
 pub(super) fn report(outcome: Result<Answer, Failure>, now: Timestamp) -> Report {
     match outcome {
-        Ok(Answer { response, annotations }) => Report {
+        Ok(Answer {
+            response,
+            annotations,
+        }) => Report {
             status: None,
-            state: FinalState::Success(Success { annotations, response }),
+            state: FinalState::Success(Success {
+                annotations,
+                response,
+            }),
         },
         Err(failure) => {
             let mut status = wire(&status(&failure.fault, now));
@@ -177,7 +186,10 @@ mod tests {
         };
         assert_eq!(success.annotations.len(), 16, "the platform takes no more");
         let told = success.response.unwrap();
-        assert_eq!(told.type_url, "type.googleapis.com/c1.connector.v2.GrantManagerServiceRevokeResponse");
+        assert_eq!(
+            told.type_url,
+            "type.googleapis.com/c1.connector.v2.GrantManagerServiceRevokeResponse"
+        );
         let told = c1::GrantManagerServiceRevokeResponse::decode(told.value.as_slice()).unwrap();
         assert!(told == response);
         let empty = super::report(Ok(Answer::default()), Timestamp::UNIX_EPOCH);

@@ -53,9 +53,12 @@ impl HealthServer {
         stage: watch::Receiver<Stage>,
     ) -> Result<Self, Fault> {
         let listener = TcpListener::bind(address).await.map_err(|error| {
-            Fault::new(FaultKind::Unavailable, format!("cannot answer health checks on {address}"))
-                .because(error)
-                .advise("choose another health-check-bind-address or health-check-port")
+            Fault::new(
+                FaultKind::Unavailable,
+                format!("cannot answer health checks on {address}"),
+            )
+            .because(error)
+            .advise("choose another health-check-bind-address or health-check-port")
         })?;
         let address = listener.local_addr().unwrap_or(address);
         let health = Arc::new(Health {
@@ -132,7 +135,11 @@ fn answer(code: StatusCode, status: &'static str, details: Value) -> Response {
 async fn healthy(State(health): State<Arc<Health>>) -> Response {
     match health.verdict().await {
         Ok(()) => answer(StatusCode::OK, "healthy", json!({})),
-        Err(why) => answer(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", json!({ "error": why })),
+        Err(why) => answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unhealthy",
+            json!({ "error": why }),
+        ),
     }
 }
 
@@ -142,7 +149,11 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
         Stage::Starting => "the platform has not taken the introduction yet",
         Stage::Stopping => "the connector is stopping",
     };
-    answer(StatusCode::SERVICE_UNAVAILABLE, "not_ready", json!({ "error": why }))
+    answer(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not_ready",
+        json!({ "error": why }),
+    )
 }
 
 async fn live() -> Response {
@@ -162,11 +173,13 @@ pub async fn check(address: SocketAddr, endpoint: &str, limit: Duration) -> Resu
     let answer = http.get(format!("http://{address}/{endpoint}")).send().await;
     match answer {
         Ok(answer) if answer.status() == StatusCode::OK => Ok(()),
-        Ok(answer) => Err(unwell(format!("{endpoint}: the daemon answers {}", answer.status().as_u16()))),
-        Err(error) if error.is_connect() && !error.is_timeout() => Err(Fault::unavailable(format!(
-            "{endpoint}: nobody answers on {address}"
-        ))
-        .because(error)),
+        Ok(answer) => Err(unwell(format!(
+            "{endpoint}: the daemon answers {}",
+            answer.status().as_u16()
+        ))),
+        Err(error) if error.is_connect() && !error.is_timeout() => {
+            Err(Fault::unavailable(format!("{endpoint}: nobody answers on {address}")).because(error))
+        }
         Err(error) => Err(unwell(format!("{endpoint}: the daemon does not answer")).because(error)),
     }
 }
@@ -232,7 +245,11 @@ mod tests {
             .await
             .unwrap();
         let answers = join_all((0..8).map(|_| ask(&server, "health"))).await;
-        assert!(answers.iter().all(|(code, body)| *code == 200 && body["status"] == "healthy"));
+        assert!(
+            answers
+                .iter()
+                .all(|(code, body)| *code == 200 && body["status"] == "healthy")
+        );
         assert_eq!(tenant.checks.load(Ordering::Relaxed), 1);
     }
 }

@@ -45,7 +45,10 @@ pub(super) async fn first(platform: &dyn Platform, task: &TaskId) -> Result<Beat
     loop {
         match platform.heartbeat(task).await {
             Err(status) if tries < FIRST_TRIES && may_pass(status.code()) => {
-                tracing::warn!(error = told(&status), "the first heartbeat failed and is tried again");
+                tracing::warn!(
+                    error = told(&status),
+                    "the first heartbeat failed and is tried again"
+                );
             }
             outcome => return outcome,
         }
@@ -89,7 +92,10 @@ mod tests {
         let platform = FakePlatform::new();
         platform.fails(Rpc::Heartbeat, 8);
         let task = id(1);
-        let kept = timeout(Duration::from_mins(10), keep(&*platform, &task, Duration::from_secs(2)));
+        let kept = timeout(
+            Duration::from_mins(10),
+            keep(&*platform, &task, Duration::from_secs(2)),
+        );
         kept.await.unwrap_err();
         let seconds = platform.seconds_of(Rpc::Heartbeat);
         // The pause of the last answer goes on through the failures; the next answer sets it to 30 s.
@@ -99,7 +105,11 @@ mod tests {
         platform.fails(Rpc::Heartbeat, 9);
         let lost = keep(&*platform, &task, Duration::from_secs(2)).await;
         assert_eq!(lost, Lost::Silent);
-        assert_eq!(platform.seconds_of(Rpc::Heartbeat).last(), Some(&18), "at once after the ninth");
+        assert_eq!(
+            platform.seconds_of(Rpc::Heartbeat).last(),
+            Some(&18),
+            "at once after the ninth"
+        );
         let failure = lost.failure();
         assert_eq!(failure.fault.message(), "task failed heartbeat");
     }

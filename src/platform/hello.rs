@@ -50,7 +50,11 @@ pub(super) async fn again(
         let Err(status) = platform.hello(Some(task), connector.metadata()).await else {
             return Ok(());
         };
-        tracing::warn!(error = told(&status), tries, "the platform did not take the introduction");
+        tracing::warn!(
+            error = told(&status),
+            tries,
+            "the platform did not take the introduction"
+        );
         if tries >= TRIES || !may_pass(status.code()) {
             return Err(Failure::passing(fault(&status)));
         }
@@ -72,9 +76,8 @@ fn fault(status: &Status) -> Fault {
     };
     let fault = Fault::new(kind, "the platform did not take the introduction").because(told(status));
     match status.code() {
-        Code::Unauthenticated | Code::PermissionDenied | Code::NotFound => {
-            fault.advise("check client-id and client-secret, and that the connector still exists at the platform")
-        }
+        Code::Unauthenticated | Code::PermissionDenied | Code::NotFound => fault
+            .advise("check client-id and client-secret, and that the connector still exists at the platform"),
         _ => fault.advise("the log has the platform's reason"),
     }
 }

@@ -4,9 +4,9 @@
 use std::fs;
 use std::str::FromStr;
 
+use crate::proto::connector::ConnectorMetadata;
 use crate::proto::platform::BatonServiceHelloRequest;
 use crate::proto::platform::baton_service_hello_request::{BuildInfo, OsInfo};
-use crate::proto::connector::ConnectorMetadata;
 
 use super::task::TaskId;
 
@@ -127,12 +127,18 @@ fn os_info(system: &System, read: &dyn Fn(&str) -> Option<String>, in_cluster: b
 }
 
 fn or(text: String, otherwise: &str) -> String {
-    if text.is_empty() { otherwise.to_owned() } else { text }
+    if text.is_empty() {
+        otherwise.to_owned()
+    } else {
+        text
+    }
 }
 
 /// A value of an os-release file: `NAME=value`, perhaps quoted.
 fn value(text: &str, name: &str) -> Option<String> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
     let value = line.trim().trim_matches(['"', '\'']);
     (!value.is_empty()).then(|| value.to_owned())
 }
@@ -142,8 +148,8 @@ fn virtualization(read: &dyn Fn(&str) -> Option<String>, in_cluster: bool) -> &'
     const MARKS: [&str; 2] = ["/.dockerenv", "/run/.containerenv"];
     const RUNTIMES: [&str; 5] = ["docker", "kubepods", "containerd", "libpod", "lxc"];
     let marked = MARKS.iter().any(|path| read(path).is_some());
-    let grouped = read("/proc/1/cgroup")
-        .is_some_and(|groups| RUNTIMES.iter().any(|runtime| groups.contains(runtime)));
+    let grouped =
+        read("/proc/1/cgroup").is_some_and(|groups| RUNTIMES.iter().any(|runtime| groups.contains(runtime)));
     if in_cluster || marked || grouped {
         return "container";
     }

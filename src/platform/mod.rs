@@ -68,7 +68,11 @@ pub struct Daemon {
 
 impl Daemon {
     /// A daemon over `connector`. Connects when it runs; fails where this machine has no TLS to connect with.
-    pub fn new(config: PlatformConfig, connector: Arc<Connector>, syncs: SyncDefaults) -> Result<Self, Fault> {
+    pub fn new(
+        config: PlatformConfig,
+        connector: Arc<Connector>,
+        syncs: SyncDefaults,
+    ) -> Result<Self, Fault> {
         let credentials = config.credentials;
         let name = credentials.name().to_owned();
         let host = config.api_host.unwrap_or_else(|| credentials.host().clone());
@@ -80,7 +84,13 @@ impl Daemon {
             full_sync: config.full_sync,
         };
         let slots = config.concurrency.get();
-        Ok(Self::over(Arc::new(client), connector, syncs, config.asking, slots))
+        Ok(Self::over(
+            Arc::new(client),
+            connector,
+            syncs,
+            config.asking,
+            slots,
+        ))
     }
 
     fn over(

@@ -108,7 +108,9 @@ impl Desk {
                     .chain(self.queue.iter().map(|claimed| &claimed.id))
                     .map(ToString::to_string)
                     .collect();
-                let most = (2 * self.slots).saturating_sub(known.len()).clamp(1, LARGEST_PAGE);
+                let most = (2 * self.slots)
+                    .saturating_sub(known.len())
+                    .clamp(1, LARGEST_PAGE);
                 let most = u32::try_from(most).unwrap_or(1);
                 Box::pin(async move { platform.get_tasks(most, known).await })
             }
@@ -125,7 +127,9 @@ impl Desk {
                     tracing::debug!(task_id = %claimed.id, "the task was handed out again while it is in hand");
                 }
                 Ok(Some(claimed)) => self.queue.push_back(claimed),
-                Err(_) => tracing::error!("the platform handed out a task without a usable id; nothing can be said about it"),
+                Err(_) => tracing::error!(
+                    "the platform handed out a task without a usable id; nothing can be said about it"
+                ),
             }
         }
         if self.queue.len() > before {
@@ -136,7 +140,10 @@ impl Desk {
     }
 
     fn knows(&self, id: &TaskId) -> bool {
-        self.ids.values().chain(self.queue.iter().map(|claimed| &claimed.id)).any(|known| known == id)
+        self.ids
+            .values()
+            .chain(self.queue.iter().map(|claimed| &claimed.id))
+            .any(|known| known == id)
     }
 
     fn begin_queued(&mut self) {

@@ -116,8 +116,12 @@ impl Syncs {
             settings: defaults.files.clone(),
             patience: defaults.patience,
         };
-        let done = Syncer::new(Arc::clone(&self.source), options).run(off, &Silent).await?;
-        let sent = off.run_until_cancelled(upload::deliver(platform, task, &file)).await;
+        let done = Syncer::new(Arc::clone(&self.source), options)
+            .run(off, &Silent)
+            .await?;
+        let sent = off
+            .run_until_cancelled(upload::deliver(platform, task, &file))
+            .await;
         sent.unwrap_or_else(|| Err(Fault::new(FaultKind::Cancelled, "the upload was called off")))?;
         tracing::info!(
             sync_id = done.run_id,
@@ -163,24 +167,11 @@ fn covered(asked: &SyncFullTask, defaults: &SyncDefaults) -> Result<(Scope, Vec<
 }
 
 fn scope(asked: &SyncFullTask, usual: &Scope) -> Result<Scope, Failure> {
-    let bare = asked.skip_entitlements_and_grants;
-    let targets = match (targets(asked)?, usual) {
-        (Some(resources), Scope::Targeted(usual)) => Targets {
-            resources,
-            depth: depth(asked, usual.depth),
-        },
-        (Some(resources), Scope::ResourcesOnly) => Targets {
-            resources,
-            depth: Depth::Resource,
-        },
-        (Some(resources), Scope::Full) => Targets {
-            resources,
-            depth: depth(asked, Depth::Grants),
-        },
-        (None, Scope::Targeted(usual)) => Targets {
-            resources: usual.resources.clone(),
-            depth: depth(asked, usual.depth),
-        },
+    let (resources, depth) = match (targets(asked)?, usual) {
+        (Some(resources), Scope::Targeted(usual)) => (resources, depth(asked, usual.depth())),
+        (Some(resources), Scope::ResourcesOnly) => (resources, Depth::Resource),
+        (Some(resources), Scope::Full) => (resources, depth(asked, Depth::Grants)),
+        (None, Scope::Targeted(usual)) => (usual.resources().to_vec(), depth(asked, usual.depth())),
         // Without grants a full run would read as if everybody had lost everything.
         (None, _) if asked.skip_grants => {
             return Err(Failure {
@@ -188,9 +179,11 @@ fn scope(asked: &SyncFullTask, usual: &Scope) -> Result<Scope, Failure> {
                 retry: Retry::Pointless,
             });
         }
-        (None, Scope::Full) if !bare => return Ok(Scope::Full),
+        (None, Scope::Full) if !asked.skip_entitlements_and_grants => return Ok(Scope::Full),
         (None, Scope::Full | Scope::ResourcesOnly) => return Ok(Scope::ResourcesOnly),
     };
+    // It fails only for a resource without type or id, and the settings let none through.
+    let targets = Targets::new(resources, depth).map_err(|_| malformed("sync"))?;
     Ok(Scope::Targeted(targets))
 }
 
@@ -205,22 +198,13 @@ const fn depth(asked: &SyncFullTask, usual: Depth) -> Depth {
     }
 }
 
-/// The resources that the task names, each once; `None` if it names none.
+/// The resources that the task names; `None` if it names none.
 fn targets(asked: &SyncFullTask) -> Result<Option<Vec<Target>>, Failure> {
-    let mut targets = Vec::new();
-    for resource in &asked.targeted_sync_resources {
-        let id = resource.id.as_ref().ok_or_else(|| malformed("sync"))?;
-        if id.resource_type.is_empty() || id.resource.is_empty() {
-            return Err(malformed("sync"));
-        }
-        let target = Target {
-            resource_type: id.resource_type.clone(),
-            resource: id.resource.clone(),
-        };
-        if !targets.contains(&target) {
-            targets.push(target);
-        }
-    }
+    let named = asked.targeted_sync_resources.iter();
+    let targets: Vec<Target> = named
+        .map(|resource| resource.id.clone().map(Target::from))
+        .collect::<Option<_>>()
+        .ok_or_else(|| malformed("sync"))?;
     Ok((!targets.is_empty()).then_some(targets))
 }
 
@@ -246,15 +230,18 @@ mod tests {
             resource_type: "role".into(),
             resource: (*id).into(),
         };
-        Scope::Targeted(Targets {
-            resources: ids.iter().map(target).collect(),
-            depth,
-        })
+        Scope::Targeted(Targets::new(ids.iter().map(target), depth).unwrap())
     }
 
     #[test]
     fn a_task_says_what_is_covered() {
-        let role = || vec![resource("role", "1"), resource("role", "2"), resource("role", "1")];
+        let role = || {
+            vec![
+                resource("role", "1"),
+                resource("role", "2"),
+                resource("role", "1"),
+            ]
+        };
         let both = ["1", "2"];
         let task = |bare, no_grants, resources| SyncFullTask {
             skip_entitlements_and_grants: bare,
@@ -265,11 +252,31 @@ mod tests {
         for (usual, asked, expected) in [
             (Scope::Full, task(false, false, vec![]), Scope::Full),
             (Scope::Full, task(true, false, vec![]), Scope::ResourcesOnly),
-            (Scope::ResourcesOnly, task(false, false, vec![]), Scope::ResourcesOnly),
-            (Scope::Full, task(false, false, role()), targeted(Depth::Grants, &both)),
-            (Scope::Full, task(false, true, role()), targeted(Depth::Entitlements, &both)),
-            (Scope::Full, task(true, true, role()), targeted(Depth::Resource, &both)),
-            (Scope::ResourcesOnly, task(false, false, role()), targeted(Depth::Resource, &both)),
+            (
+                Scope::ResourcesOnly,
+                task(false, false, vec![]),
+                Scope::ResourcesOnly,
+            ),
+            (
+                Scope::Full,
+                task(false, false, role()),
+                targeted(Depth::Grants, &both),
+            ),
+            (
+                Scope::Full,
+                task(false, true, role()),
+                targeted(Depth::Entitlements, &both),
+            ),
+            (
+                Scope::Full,
+                task(true, true, role()),
+                targeted(Depth::Resource, &both),
+            ),
+            (
+                Scope::ResourcesOnly,
+                task(false, false, role()),
+                targeted(Depth::Resource, &both),
+            ),
             (
                 targeted(Depth::Entitlements, &["9"]),
                 task(false, false, role()),

@@ -40,7 +40,11 @@ impl FromStr for TaskId {
 
     fn from_str(text: &str) -> Result<Self, NotATaskId> {
         let plain = text.len() == ID_LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if plain { Ok(Self(text.to_owned())) } else { Err(NotATaskId) }
+        if plain {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotATaskId)
+        }
     }
 }
 
@@ -146,7 +150,6 @@ const fn name(asked: &TaskType) -> &'static str {
     }
 }
 
-#[rustfmt::skip]
 fn work(id: &TaskId, asked: TaskType) -> Result<Work, Failure> {
     let call = match asked {
         TaskType::None(_) => return Err(unknown()),
@@ -208,23 +211,40 @@ fn work(id: &TaskId, asked: TaskType) -> Result<Work, Failure> {
         }),
         TaskType::ListEventFeeds(_) => Call::ListEventFeeds,
         TaskType::ListEvents(_) => Call::ListEvents,
-        TaskType::EventFeed(_) => return Err(unsupported("this type of task was withdrawn, and Coupa has no event feed")),
-        TaskType::CreateTicketTask(_) | TaskType::ListTicketSchemas(_) | TaskType::GetTicket(_)
-        | TaskType::BulkCreateTickets(_) | TaskType::BulkGetTickets(_) => {
-            return Err(unsupported("Coupa has no tickets to offer; ticketing is not supported"));
+        TaskType::EventFeed(_) => {
+            return Err(unsupported(
+                "this type of task was withdrawn, and Coupa has no event feed",
+            ));
+        }
+        TaskType::CreateTicketTask(_)
+        | TaskType::ListTicketSchemas(_)
+        | TaskType::GetTicket(_)
+        | TaskType::BulkCreateTickets(_)
+        | TaskType::BulkGetTickets(_) => {
+            return Err(unsupported(
+                "Coupa has no tickets to offer; ticketing is not supported",
+            ));
         }
         TaskType::CreateSyncDiff(_) => {
-            return Err(unsupported("this connector does not compare sync runs; it keeps none between tasks"));
+            return Err(unsupported(
+                "this connector does not compare sync runs; it keeps none between tasks",
+            ));
         }
         TaskType::CompactSyncs(_) => {
-            return Err(unsupported("this connector does not compact sync files; it keeps none between tasks"));
+            return Err(unsupported(
+                "this connector does not compact sync files; it keeps none between tasks",
+            ));
         }
     };
     Ok(Work::Call(Box::new(call)))
 }
 
 fn named(name: String, task: &'static str) -> Result<String, Failure> {
-    if name.is_empty() { Err(malformed(task)) } else { Ok(name) }
+    if name.is_empty() {
+        Err(malformed(task))
+    } else {
+        Ok(name)
+    }
 }
 
 pub(super) fn malformed(task: &str) -> Failure {

@@ -81,7 +81,11 @@ impl Tokens {
     pub(super) async fn get(&self) -> Result<Token, Status> {
         let asked = Instant::now();
         let mut state = self.state.lock().await;
-        if let Some(token) = state.token.as_ref().filter(|token| Instant::now() < token.fresh_until) {
+        if let Some(token) = state
+            .token
+            .as_ref()
+            .filter(|token| Instant::now() < token.fresh_until)
+        {
             return Ok(token.clone());
         }
         if let Some((_, status)) = state.failure.as_ref().filter(|(at, _)| *at > asked) {
@@ -110,7 +114,11 @@ impl Tokens {
     /// The platform did not take `token`: the next caller gets another one.
     pub(super) async fn refused(&self, token: &Token) {
         let mut state = self.state.lock().await;
-        if state.token.as_ref().is_some_and(|kept| kept.generation == token.generation) {
+        if state
+            .token
+            .as_ref()
+            .is_some_and(|kept| kept.generation == token.generation)
+        {
             state.token = None;
         }
     }
@@ -315,7 +323,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_or_refused() {
-        let issued = read(br#"{"access_token":"t","token_type":"bearer","expires_in":3600,"more":1}"#).unwrap();
+        let issued =
+            read(br#"{"access_token":"t","token_type":"bearer","expires_in":3600,"more":1}"#).unwrap();
         assert_eq!(issued.header.to_str().unwrap(), "Bearer t");
         assert!(issued.header.is_sensitive());
         assert_eq!(issued.lifetime, Duration::from_hours(1));
@@ -323,7 +332,12 @@ mod tests {
         assert_eq!(other.header.to_str().unwrap(), "DPoP t");
         assert_eq!(other.lifetime, Duration::ZERO);
         for body in [
-            "", "<html>", "{}", r#"{"access_token":""}"#, r#"{"access_token":7}"#, "{\"access_token\":\"a\\nb\"}",
+            "",
+            "<html>",
+            "{}",
+            r#"{"access_token":""}"#,
+            r#"{"access_token":7}"#,
+            "{\"access_token\":\"a\\nb\"}",
         ] {
             let status = read(body.as_bytes()).err().unwrap();
             assert_eq!(status.code(), Code::Unauthenticated, "{body}");
@@ -332,7 +346,11 @@ mod tests {
 
     #[test]
     fn only_a_considered_no_is_a_refusal() {
-        let code = |status: u16| judge(StatusCode::from_u16(status).unwrap()).err().map(|status| status.code());
+        let code = |status: u16| {
+            judge(StatusCode::from_u16(status).unwrap())
+                .err()
+                .map(|status| status.code())
+        };
         assert_eq!(code(200), None);
         for refused in [204, 302, 400, 401, 403, 404] {
             assert_eq!(code(refused), Some(Code::Unauthenticated), "{refused}");

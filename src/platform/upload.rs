@@ -21,7 +21,9 @@ use super::port::{Asset, Platform, told};
 use super::task::TaskId;
 use crate::model::fault::{Fault, FaultKind};
 use crate::proto::platform::BatonServiceUploadAssetRequest;
-use crate::proto::platform::baton_service_upload_asset_request::{Msg, UploadData, UploadEof, UploadMetadata};
+use crate::proto::platform::baton_service_upload_asset_request::{
+    Msg, UploadData, UploadEof, UploadMetadata,
+};
 
 /// Bytes of one piece (baton-sdk; the platform takes up to 1 MiB).
 const PIECE: usize = 512 * 1024;
@@ -44,11 +46,9 @@ pub(super) async fn deliver(platform: &dyn Platform, task: &TaskId, path: &Path)
         };
         let error = told(&status);
         let Some(pause) = pauses.next() else {
-            return Err(Fault::new(
-                FaultKind::Unavailable,
-                "the sync file could not be uploaded",
-            )
-            .because(error));
+            return Err(
+                Fault::new(FaultKind::Unavailable, "the sync file could not be uploaded").because(error),
+            );
         };
         tracing::warn!(error, "the upload failed and is tried again");
         sleep(*pause).await;
@@ -99,7 +99,13 @@ pub(super) async fn stream(
     host_id: String,
     task: &TaskId,
     asset: &Asset,
-) -> Result<(impl Stream<Item = BatonServiceUploadAssetRequest> + Send + 'static, Watch), Status> {
+) -> Result<
+    (
+        impl Stream<Item = BatonServiceUploadAssetRequest> + Send + 'static,
+        Watch,
+    ),
+    Status,
+> {
     let file = File::open(&asset.path).await.map_err(|error| unread(&error))?;
     let progress = Arc::new(Notify::new());
     let (sender, broken) = oneshot::channel();
@@ -223,7 +229,10 @@ mod tests {
             let [Msg::Metadata(metadata), data @ .., Msg::Eof(eof)] = &messages[..] else {
                 panic!("the frame is broken")
             };
-            assert_eq!((metadata.host_id.as_str(), metadata.task_id.as_str()), ("host", ID));
+            assert_eq!(
+                (metadata.host_id.as_str(), metadata.task_id.as_str()),
+                ("host", ID)
+            );
             let data: Vec<&Vec<u8>> = data
                 .iter()
                 .map(|msg| match msg {
@@ -274,7 +283,7 @@ mod tests {
         let (progress, _sender, slow) = watch();
         let exchange = async {
             for _ in 0..10 {
-                sleep(STALL - Duration::from_secs(1)).await;
+                sleep(STALL / 2).await;
                 progress.notify_one();
             }
             Ok(())

@@ -12,8 +12,11 @@
 mod architecture;
 mod c1z;
 mod changes;
+mod child;
 mod conformance;
 mod coupa;
+mod distribution;
+mod doctor;
 mod grpc;
 mod platform;
 mod program;
@@ -21,4 +24,5 @@ mod risk_assess;
 mod state;
 mod support;
 mod sync;
+mod targeted;
 mod truth;

@@ -30,7 +30,10 @@ fn address(text: &str) -> SocketAddr {
 fn a_client_id_makes_a_daemon() {
     let (settings, warnings) = daemon(&world(), "");
     assert_eq!(warnings, [""; 0]);
-    assert_eq!(settings.platform.credentials.host().name(), "tenant.conductor.one");
+    assert_eq!(
+        settings.platform.credentials.host().name(),
+        "tenant.conductor.one"
+    );
     assert_eq!(settings.platform.concurrency.get(), 3);
     assert_eq!(settings.platform.asking, Asking::One);
     assert_eq!(settings.platform.full_sync, FullSync::Run);
@@ -55,7 +58,10 @@ fn flags_and_variables_of_the_daemon_are_heeded() {
     let platform = &settings.platform;
     assert_eq!(platform.api_host.as_ref().unwrap().name(), "localhost");
     assert_eq!(platform.host_id.as_ref().unwrap().as_str(), "pod-7");
-    assert_eq!((platform.asking, platform.concurrency.get()), (Asking::Several, 7));
+    assert_eq!(
+        (platform.asking, platform.concurrency.get()),
+        (Asking::Several, 7)
+    );
     assert_eq!(platform.full_sync, FullSync::Refuse);
     assert!(settings.changes.is_some() && settings.sync.skip_entitlements_and_grants);
     assert_eq!(settings.health, Some(address("0.0.0.0:9000")));
@@ -85,7 +91,10 @@ fn what_is_wrong_with_a_daemon_is_told_at_once() {
     );
     let half = world.wrong(&format!("{TENANT} --client-id happy-fox@there/x"));
     assert!(half[0].ends_with("missing [client-secret]"), "{half:?}");
-    assert!(half.iter().all(|line| !line.contains("invalid client secret")), "{half:?}");
+    assert!(
+        half.iter().all(|line| !line.contains("invalid client secret")),
+        "{half:?}"
+    );
 }
 
 #[test]
@@ -100,13 +109,16 @@ fn one_shot_flags_are_ignored_by_a_daemon_and_a_rehearsal_is_not() {
     let wrong = world().wrong(&format!("{TENANT} {CLIENT} --dry-run"));
     assert_eq!(
         wrong,
-        ["if any flags in the group [dry-run client-id] are set none of the others can be; [client-id dry-run] were all set"]
+        [
+            "if any flags in the group [dry-run client-id] are set none of the others can be; [client-id dry-run] were all set"
+        ]
     );
 }
 
 #[test]
 fn what_only_a_daemon_heeds_is_told_without_one() {
-    let line = "--skip-full-sync --task-concurrency 4 --health-check --health-check-port 9 --keep-previous-sync-c1z";
+    let line =
+        "--skip-full-sync --task-concurrency 4 --health-check --health-check-port 9 --keep-previous-sync-c1z";
     let told = |command: &str| {
         let invocation = world().load(&format!("{command} {TENANT} {line}")).unwrap();
         let mut names: Vec<String> = invocation
@@ -117,10 +129,20 @@ fn what_only_a_daemon_heeds_is_told_without_one() {
         names.sort();
         names
     };
-    let all = ["health-check", "health-check-port", "keep-previous-sync-c1z", "skip-full-sync", "task-concurrency"];
+    let all = [
+        "health-check",
+        "health-check-port",
+        "keep-previous-sync-c1z",
+        "skip-full-sync",
+        "task-concurrency",
+    ];
     assert_eq!(told(""), all);
     assert_eq!(told("serve"), all);
-    assert_eq!(told("doctor"), ["keep-previous-sync-c1z"], "it may share a daemon's variables");
+    assert_eq!(
+        told("doctor"),
+        ["keep-previous-sync-c1z"],
+        "it may share a daemon's variables"
+    );
 }
 
 #[test]
@@ -143,10 +165,16 @@ fn a_question_goes_where_the_daemon_answers() {
         .var("BATON_HEALTH_CHECK_PORT", "9000")
         .var("BATON_HEALTH_CHECK_BIND_ADDRESS", "0.0.0.0");
     let asked = ask(&world, "--endpoint ready --timeout 9");
-    assert_eq!((asked.address, asked.endpoint.as_str()), (address("127.0.0.1:9000"), "ready"));
+    assert_eq!(
+        (asked.address, asked.endpoint.as_str()),
+        (address("127.0.0.1:9000"), "ready")
+    );
     assert_eq!(asked.timeout, Duration::from_secs(9));
     let six = ask(&World::new(), "--health-check-bind-address ::");
     assert_eq!(six.address, address("[::1]:8081"));
     let wrong = World::new().wrong("health-check --endpoint heart");
-    assert_eq!(wrong, [r#"invalid argument for "--endpoint" flag: expected one of health, ready, live"#]);
+    assert_eq!(
+        wrong,
+        [r#"invalid argument for "--endpoint" flag: expected one of health, ready, live"#]
+    );
 }

@@ -1,6 +1,9 @@
 //! The daemon as a whole, over a platform and a tenant in memory, on a paused clock.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod stops;
+mod tasks;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,16 +15,13 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
-use super::config::{Asking, FullSync};
-use super::fake::{FakePlatform, HeldTenant, Mood, Rpc, connector_of, grant, id, reader_of, sync, task, tenant};
-use super::finish::Retry;
+use super::fake::{
+    FakePlatform, HeldTenant, Mood, Rpc, connector_of, grant, id, reader_of, sync, task, tenant,
+};
 use super::port::Report;
-use super::sync_task::{SyncDefaults, Syncs};
-use super::task::{Work, classify};
 use super::*;
 use crate::c1z::Settings;
 use crate::model::fault::FaultKind;
-use crate::proto::DESCRIPTORS;
 use crate::proto::connector as c1;
 use crate::proto::platform::Task;
 use crate::proto::platform::baton_service_finish_task_request::FinalState;
@@ -30,6 +30,7 @@ use crate::proto::platform::task::TaskType;
 use crate::sync::{Patience, Scope};
 
 /// How a daemon is started.
+#[derive(Clone, Copy)]
 struct Setup {
     asking: Asking,
     slots: usize,
@@ -102,7 +103,11 @@ impl Running {
         let begun = Instant::now();
         self.stop.cancel();
         self.daemon.await.unwrap().unwrap();
-        assert_eq!(self.platform.unfinished(), [""; 0], "no claimed task is left unfinished");
+        assert_eq!(
+            self.platform.unfinished(),
+            [""; 0],
+            "no claimed task is left unfinished"
+        );
         assert_eq!(
             std::fs::read_dir(self.directory.path()).unwrap().count(),
             0,
@@ -139,7 +144,11 @@ async fn the_introduction_comes_before_any_task_and_without_the_tenant() {
     platform.until(Rpc::GetTask, 3).await;
     assert_eq!(platform.introduced(), [None, Some(id(1))]);
     assert!(platform.seconds_of(Rpc::GetTask)[0] >= platform.seconds_of(Rpc::Hello)[3]);
-    assert_eq!(platform.calls_of(Rpc::Finish), 0, "the introduction is the answer");
+    assert_eq!(
+        platform.calls_of(Rpc::Finish),
+        0,
+        "the introduction is the answer"
+    );
     running.end().await;
 }
 
@@ -180,7 +189,9 @@ async fn a_task_is_only_asked_for_when_there_is_room() {
         ..Setup::default()
     });
     running.tenant.hold_changes.send_replace(true);
-    running.platform.queue((1..=4).map(|number| grant(number, &running.tenant)));
+    running
+        .platform
+        .queue((1..=4).map(|number| grant(number, &running.tenant)));
     running.tenant.changes(2).await;
     sleep(Duration::from_mins(1)).await;
     assert_eq!(running.platform.calls_of(Rpc::GetTask), 2, "no slot, no question");
@@ -196,15 +207,26 @@ async fn several_are_asked_for_ahead_of_their_turn_and_none_twice() {
         ..Setup::default()
     });
     running.tenant.hold_changes.send_replace(true);
-    running.platform.queue((1..=8).map(|number| grant(number, &running.tenant)));
+    running
+        .platform
+        .queue((1..=8).map(|number| grant(number, &running.tenant)));
     running.tenant.changes(3).await;
     sleep(Duration::from_mins(1)).await;
-    assert_eq!(running.platform.pages(), [(6, vec![])], "six are known, three of them run");
+    assert_eq!(
+        running.platform.pages(),
+        [(6, vec![])],
+        "six are known, three of them run"
+    );
     running.tenant.hold_changes.send_replace(false);
     running.platform.ended(8).await;
     running.platform.until(Rpc::GetTasks, 3).await;
     let pages = running.platform.pages();
-    assert!(pages.iter().all(|(most, known)| usize::try_from(*most).unwrap() + known.len() == 6), "{pages:?}");
+    assert!(
+        pages
+            .iter()
+            .all(|(most, known)| usize::try_from(*most).unwrap() + known.len() == 6),
+        "{pages:?}"
+    );
     running.end().await;
 }
 
@@ -213,7 +235,11 @@ async fn the_same_task_is_not_begun_twice_and_no_hot_loop_comes_of_it() {
     let running = start(Setup::default());
     running.platform.polls_every(Duration::ZERO);
     running.tenant.hold_changes.send_replace(true);
-    running.platform.queue([grant(1, &running.tenant), grant(1, &running.tenant), grant(1, &running.tenant)]);
+    running.platform.queue([
+        grant(1, &running.tenant),
+        grant(1, &running.tenant),
+        grant(1, &running.tenant),
+    ]);
     running.tenant.changes(1).await;
     sleep(Duration::from_secs(10)).await;
     let asked = running.platform.calls_of(Rpc::GetTask);
@@ -238,7 +264,9 @@ async fn a_platform_that_is_away_is_asked_until_it_is_back() {
     for rpc in [Rpc::GetTask, Rpc::Heartbeat, Rpc::Upload, Rpc::Finish] {
         running.platform.fails(rpc, 2);
     }
-    running.platform.fails_with(Rpc::GetTask, 5, Code::Unauthenticated);
+    running
+        .platform
+        .fails_with(Rpc::GetTask, 5, Code::Unauthenticated);
     running.platform.queue([sync(1), grant(2, &running.tenant)]);
     running.platform.ended(2).await;
     let asked = running.platform.seconds_of(Rpc::GetTask);
@@ -259,7 +287,10 @@ async fn a_sync_that_is_called_off_stops_and_says_so() {
     running.platform.cancels(&id(1));
     running.platform.ended(1).await;
     let (code, last, message) = failed(&running.platform.end_of(&id(1)));
-    assert_eq!((code, last, message.as_str()), (Code::Cancelled, false, "task was cancelled"));
+    assert_eq!(
+        (code, last, message.as_str()),
+        (Code::Cancelled, false, "task was cancelled")
+    );
     assert_eq!(running.platform.calls_of(Rpc::Upload), 0);
     running.end().await;
 }
@@ -288,7 +319,10 @@ async fn a_sync_whose_platform_is_silent_is_ended() {
     running.platform.ended(1).await;
     assert_eq!(running.platform.calls_of(Rpc::Heartbeat), 10);
     let (code, last, message) = failed(&running.platform.end_of(&id(1)));
-    assert_eq!((code, last, message.as_str()), (Code::Cancelled, false, "task failed heartbeat"));
+    assert_eq!(
+        (code, last, message.as_str()),
+        (Code::Cancelled, false, "task failed heartbeat")
+    );
     running.end().await;
 }
 
@@ -342,7 +376,10 @@ async fn changes_without_provisioning_are_refused_for_good() {
     running.platform.ended(1).await;
     let (code, last, message) = failed(&running.platform.end_of(&id(1)));
     assert_eq!((code, last), (Code::FailedPrecondition, true));
-    assert_eq!(message, "provisioning is not enabled\ntask failed and is non-retryable");
+    assert_eq!(
+        message,
+        "provisioning is not enabled\ntask failed and is non-retryable"
+    );
     running.end().await;
 }
 
@@ -378,256 +415,11 @@ async fn the_end_of_a_task_is_told_until_the_platform_takes_it() {
     running.platform.queue([grant(2, &running.tenant)]);
     running.platform.until(Rpc::Finish, 5).await;
     sleep(Duration::from_mins(1)).await;
-    assert_eq!(running.platform.calls_of(Rpc::Finish), 5, "it would not take it then, either");
-    running.stop.cancel();
-    running.daemon.await.unwrap().unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stop_lets_changes_end_and_gives_the_rest_back() {
-    let running = start(Setup {
-        asking: Asking::Several,
-        slots: 2,
-        ..Setup::default()
-    });
-    let (platform, tenant) = (running.platform.clone(), running.tenant.clone());
-    tenant.hold_changes.send_replace(true);
-    tenant.hold_checks.send_replace(true);
-    platform.queue([sync(1), grant(2, &tenant), grant(3, &tenant), grant(4, &tenant)]);
-    tenant.changes(1).await;
-    tenant.checked(1).await;
-    let release = tenant.clone();
-    tokio::spawn(async move {
-        sleep(Duration::from_secs(5)).await;
-        release.hold_changes.send_replace(false);
-    });
-    let took = running.end().await;
-    assert_eq!(took.as_secs(), 5, "as long as the change takes");
-    for cut in [1, 3, 4] {
-        let (code, last, _) = failed(&platform.end_of(&id(cut)));
-        assert_eq!((code, last), (Code::Cancelled, false), "{cut}");
-    }
-    succeeded(&platform.end_of(&id(2)));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stop_has_an_end_although_a_change_has_none() {
-    let running = start(Setup::default());
-    let (platform, tenant) = (running.platform.clone(), running.tenant.clone());
-    tenant.hold_changes.send_replace(true);
-    platform.queue([grant(1, &tenant)]);
-    tenant.changes(1).await;
-    let took = running.end().await;
-    assert!((14..=18).contains(&took.as_secs()), "{took:?}");
-    let (code, last, _) = failed(&platform.end_of(&id(1)));
-    assert_eq!((code, last), (Code::Cancelled, false), "it may be handed out again: the journal answers");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_task_that_comes_while_stopping_is_given_back() {
-    let running = start(Setup::default());
-    let platform = running.platform.clone();
-    platform.hold_answers.send_replace(true);
-    platform.until(Rpc::GetTask, 1).await;
-    platform.queue([grant(1, &running.tenant)]);
-    let release = platform.clone();
-    tokio::spawn(async move {
-        sleep(Duration::from_secs(1)).await;
-        release.hold_answers.send_replace(false);
-    });
-    running.end().await;
-    assert_eq!(failed(&platform.end_of(&id(1))).0, Code::Cancelled);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_daemon_that_was_never_taken_in_stops_at_once() {
-    let platform = FakePlatform::new();
-    platform.fails(Rpc::Hello, 100);
-    let running = start_at(&platform, Setup::default());
-    platform.until(Rpc::Hello, 3).await;
-    assert_eq!(running.end().await, Duration::ZERO);
-    assert_eq!(platform.calls_of(Rpc::GetTask), 0);
-}
-
-/// Every arm of the protocol, with the least in it that is not malformed.
-fn arms() -> Vec<(&'static str, TaskType)> {
-    let resource_id = || Some(c1::ResourceId::default());
-    vec![
-        ("none", TaskType::None(asked::NoneTask::default())),
-        ("hello", TaskType::Hello(asked::HelloTask::default())),
-        ("sync_full", TaskType::SyncFull(asked::SyncFullTask::default())),
-        (
-            "grant",
-            TaskType::Grant(asked::GrantTask {
-                entitlement: Some(c1::Entitlement::default()),
-                principal: Some(c1::Resource::default()),
-                ..Default::default()
-            }),
-        ),
-        (
-            "revoke",
-            TaskType::Revoke(asked::RevokeTask {
-                grant: Some(c1::Grant::default()),
-                ..Default::default()
-            }),
-        ),
-        (
-            "create_account",
-            TaskType::CreateAccount(asked::CreateAccountTask {
-                account_info: Some(c1::AccountInfo::default()),
-                ..Default::default()
-            }),
-        ),
-        (
-            "create_resource",
-            TaskType::CreateResource(asked::CreateResourceTask {
-                resource: Some(c1::Resource::default()),
-            }),
-        ),
-        (
-            "delete_resource",
-            TaskType::DeleteResource(asked::DeleteResourceTask {
-                resource_id: resource_id(),
-                ..Default::default()
-            }),
-        ),
-        (
-            "rotate_credentials",
-            TaskType::RotateCredentials(asked::RotateCredentialsTask {
-                resource_id: resource_id(),
-                ..Default::default()
-            }),
-        ),
-        ("event_feed", TaskType::EventFeed(asked::EventFeedTask {})),
-        ("create_ticket_task", TaskType::CreateTicketTask(asked::CreateTicketTask {})),
-        ("list_ticket_schemas", TaskType::ListTicketSchemas(asked::ListTicketSchemasTask {})),
-        ("get_ticket", TaskType::GetTicket(asked::GetTicketTask {})),
-        ("bulk_create_tickets", TaskType::BulkCreateTickets(asked::BulkCreateTicketsTask {})),
-        ("bulk_get_tickets", TaskType::BulkGetTickets(asked::BulkGetTicketsTask {})),
-        ("action_list_schemas", TaskType::ActionListSchemas(asked::ActionListSchemasTask::default())),
-        (
-            "action_get_schema",
-            TaskType::ActionGetSchema(asked::ActionGetSchemaTask {
-                name: "disable_user".into(),
-                ..Default::default()
-            }),
-        ),
-        (
-            "action_invoke",
-            TaskType::ActionInvoke(asked::ActionInvokeTask {
-                name: "disable_user".into(),
-                ..Default::default()
-            }),
-        ),
-        (
-            "action_status",
-            TaskType::ActionStatus(asked::ActionStatusTask {
-                id: "x".into(),
-                ..Default::default()
-            }),
-        ),
-        ("create_sync_diff", TaskType::CreateSyncDiff(asked::CreateSyncDiffTask {})),
-        ("compact_syncs", TaskType::CompactSyncs(asked::CompactSyncs {})),
-        ("list_event_feeds", TaskType::ListEventFeeds(asked::ListEventFeedsTask::default())),
-        ("list_events", TaskType::ListEvents(asked::ListEventsTask::default())),
-        (
-            "issue_credential",
-            TaskType::IssueCredential(asked::IssueCredentialTask {
-                identity_id: resource_id(),
-                ..Default::default()
-            }),
-        ),
-    ]
-}
-
-/// Names of the arms, from the protocol itself.
-fn names() -> Vec<String> {
-    let pool = prost_reflect::DescriptorPool::decode(DESCRIPTORS).unwrap();
-    let task = pool.get_message_by_name("c1.connectorapi.baton.v1.Task").unwrap();
-    let arms = task.oneofs().find(|oneof| oneof.name() == "task_type").unwrap();
-    arms.fields().map(|field| field.name().to_owned()).collect()
-}
-
-#[test]
-fn every_arm_of_the_protocol_ends_in_work_or_in_a_reason() {
-    let refused = [
-        "event_feed", "create_ticket_task", "list_ticket_schemas", "get_ticket", "bulk_create_tickets",
-        "bulk_get_tickets", "create_sync_diff", "compact_syncs",
-    ];
-    let tried: Vec<String> = arms().iter().map(|(name, _)| (*name).to_owned()).collect();
-    assert_eq!(tried, names(), "every arm is tried here");
-    for (number, (name, arm)) in arms().into_iter().enumerate() {
-        let claimed = classify(task(u32::try_from(number).unwrap(), arm)).unwrap();
-        let Some(claimed) = claimed else {
-            assert_eq!(name, "none");
-            continue;
-        };
-        assert_eq!(claimed.kind, name);
-        match claimed.work {
-            Ok(work) => {
-                assert!(!refused.contains(&name), "{name}");
-                assert_eq!(matches!(work, Work::Hello), name == "hello");
-                assert_eq!(matches!(work, Work::Sync(_)), name == "sync_full");
-            }
-            Err(failure) => {
-                assert!(refused.contains(&name), "{name}: {:?}", failure.fault);
-                assert_eq!(*failure.fault.kind(), FaultKind::Unsupported);
-                assert_eq!(failure.retry, Retry::Pointless);
-            }
-        }
-    }
-}
-
-#[test]
-fn an_arm_that_is_younger_than_us_is_told_and_may_come_again() {
-    let younger = Task {
-        id: id(1).to_string(),
-        ..Task::default()
-    };
-    let failure = classify(younger).unwrap().unwrap().work.err().unwrap();
-    assert_eq!(failure.fault.message(), "unsupported task type");
-    assert_eq!((failure.fault.kind(), failure.retry), (&FaultKind::Unknown, Retry::Allowed));
-}
-
-#[test]
-fn a_task_without_what_it_is_about_is_malformed_for_good() {
-    for (arm, name) in [
-        (TaskType::Grant(asked::GrantTask::default()), "grant"),
-        (TaskType::Revoke(asked::RevokeTask::default()), "revoke"),
-        (TaskType::CreateAccount(asked::CreateAccountTask::default()), "create account"),
-        (TaskType::CreateResource(asked::CreateResourceTask::default()), "create resource"),
-        (TaskType::DeleteResource(asked::DeleteResourceTask::default()), "delete resource"),
-        (TaskType::RotateCredentials(asked::RotateCredentialsTask::default()), "rotate credentials"),
-        (TaskType::IssueCredential(asked::IssueCredentialTask::default()), "issue credential"),
-        (TaskType::ActionGetSchema(asked::ActionGetSchemaTask::default()), "action get schema"),
-        (TaskType::ActionInvoke(asked::ActionInvokeTask::default()), "action invoke"),
-        (TaskType::ActionStatus(asked::ActionStatusTask::default()), "action status"),
-    ] {
-        let failure = classify(task(1, arm)).unwrap().unwrap().work.err().unwrap();
-        assert_eq!(failure.fault.message(), format!("malformed {name} task"));
-        assert_eq!(failure.retry, Retry::Pointless);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn every_arm_is_finished_and_a_task_without_an_id_stops_nothing() {
-    let running = start(Setup::default());
-    let arms = arms();
-    // `none` and `hello` are not finished.
-    let finished = arms.len() - 2;
-    let nameless = Task {
-        id: "../../etc".into(),
-        task_type: Some(TaskType::SyncFull(asked::SyncFullTask::default())),
-        ..Task::default()
-    };
-    let tasks = arms
-        .into_iter()
-        .filter(|(name, _)| *name != "none")
-        .enumerate()
-        .map(|(number, (_, arm))| task(u32::try_from(number).unwrap(), arm));
-    running.platform.queue(std::iter::once(nameless).chain(tasks));
-    running.platform.ended(finished).await;
-    assert_eq!(running.platform.unfinished(), ["../../etc"]);
+    assert_eq!(
+        running.platform.calls_of(Rpc::Finish),
+        5,
+        "it would not take it then, either"
+    );
     running.stop.cancel();
     running.daemon.await.unwrap().unwrap();
 }
