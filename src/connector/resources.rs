@@ -12,7 +12,7 @@ use super::{
     ready_or_later, role, stub, text, user,
 };
 use crate::model::access::{Item, License, LicenseCatalog};
-use crate::model::fault::Fault;
+use crate::model::fault::{Fault, FaultKind};
 use crate::model::id::{LicenseName, UserId};
 use crate::model::tenant::{UserCursor, UserFilter, UserOrder, UserQuery};
 use crate::proto::connector as c1;
