@@ -70,14 +70,15 @@ impl EventService for State {
             cursor => cursor.parse().map_err(|_| Status::invalid_argument("cursor"))?,
         };
         let end = EVENTS.min(start + EVENTS_PER_PAGE);
-        let skipped = usize::from(self.has(Defect::EventsLost) && start > 0);
+        let used = !self.cursors.lock().unwrap().insert(ask.cursor.clone());
+        let end = if used && self.has(Defect::CursorOnce) { start } else { end };
         let event = |number: usize| c1::Event {
             id: number.to_string(),
             ..Default::default()
         };
         let width = if self.has(Defect::CursorHuge) { 4097 } else { 1 };
         Ok(Response::new(c1::ListEventsResponse {
-            events: (start + skipped..end).map(event).collect(),
+            events: (start..end).map(event).collect(),
             cursor: format!("{end:0width$}"),
             has_more: end < EVENTS || self.has(Defect::EventsEndless),
             annotations: Vec::new(),
