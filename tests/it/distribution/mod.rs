@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use baton_coupa::config::{SETTINGS, Setting, variable};
+use baton_coupa::config::{SETTINGS, variable};
 use serde_json::Value;
 
 /// Variables of the ecosystem that are no settings of the table: they have no flag.
