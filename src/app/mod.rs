@@ -41,7 +41,7 @@ pub async fn run(command: Command, progress: &Progress) -> Result<(), Fault> {
         Command::Daemon(settings) => daemon::run(*settings).await,
         Command::Child(settings) => child::run(settings).await,
         Command::HealthCheck(settings) => daemon::health_check(settings).await,
-        Command::Doctor(settings) => doctor::run(settings).await,
+        Command::Doctor(settings) => doctor::run(*settings).await,
         Command::RiskAssess(command) => risk_assess::run(*command, progress).await,
         Command::Sandbox(settings) => sandbox::serve(settings).await,
         Command::Capabilities => {

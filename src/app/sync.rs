@@ -28,11 +28,7 @@ pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(
         })
     };
     let composed = tenant::compose(&settings.tenant, previous).await?;
-    let scope = if settings.choice.skip_entitlements_and_grants {
-        Scope::ResourcesOnly
-    } else {
-        Scope::Full
-    };
+    let scope = settings.choice.scope;
     let options = SyncOptions {
         file: settings.file,
         tenant: composed.key.clone(),
@@ -74,7 +70,7 @@ pub(super) fn file_settings(tenant: &TenantSettings) -> Result<c1z::Settings, Fa
 }
 
 /// Side-by-side calls; the ecosystem's automatic choice is the number of cores, at most 4.
-fn workers(workers: Workers) -> NonZeroUsize {
+pub(super) fn workers(workers: Workers) -> NonZeroUsize {
     let auto =
         || thread::available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(MOST_AUTOMATIC));
     match workers {
@@ -107,6 +103,7 @@ const fn title(phase: Phase) -> &'static str {
         Phase::Resources => "resources",
         Phase::StaticEntitlements | Phase::Entitlements => "entitlements",
         Phase::Grants => "grants",
+        Phase::Principals => "holders",
         Phase::Check => "checking references",
         Phase::Save => "writing the file",
     }

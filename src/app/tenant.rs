@@ -46,10 +46,21 @@ pub(super) struct Parts {
 }
 
 /// What the target comes to.
-struct Reached {
-    config: CoupaConfig,
-    key: String,
+pub(super) struct Reached {
+    pub(super) config: CoupaConfig,
+    pub(super) key: String,
     sandbox: Option<crate::sandbox::Running>,
+}
+
+impl Reached {
+    /// The Risk Assess tenant of the embedded sandbox.
+    pub(super) fn risk_assess(&self) -> Option<RiskAssessLogin> {
+        self.sandbox.as_ref().map(|running| RiskAssessLogin {
+            url: Some(running.risk_assess_url()),
+            username: running.risk_assess_username().to_owned(),
+            password: running.risk_assess_password().into(),
+        })
+    }
 }
 
 /// Builds the connector. `previous` makes the previous file of that tenant, for the truncation guard.
@@ -61,28 +72,19 @@ pub(super) async fn compose(
         // For every temporary file of the process; fails only where it was set before, and a process composes one tenant.
         let _ = tempfile::env::override_temp_dir(dir);
     }
+    let reached = reach(settings).await?;
+    let risk_assess = reached.risk_assess();
     let Reached {
-        mut config,
+        config,
         key,
         sandbox,
-    } = reach(&settings.target).await?;
-    config.requests_per_second = settings.requests_per_second;
-    config.burst = settings.requests_per_second.min(COUPA_BURST);
-    config.max_in_flight = settings.max_in_flight;
-    if let Some(timeout) = settings.http_timeout {
-        config.timeouts.request = timeout;
-    }
+    } = reached;
     let (place, temporary) = place(&settings.state_dir)?;
     let state = open_state(&place, &key, &config.client_id)?.map(Arc::new);
     let coupa = Arc::new(Coupa::new(config)?);
     let journal = state.clone().map(|state| state as Arc<dyn Journal>);
     let baselines = Arc::new(KeptBaselines::new(state.clone(), previous(&key)));
     let connector = Connector::new(coupa.clone(), baselines, journal, connector_config(settings));
-    let risk_assess = sandbox.as_ref().map(|running| RiskAssessLogin {
-        url: Some(running.risk_assess_url()),
-        username: running.risk_assess_username().to_owned(),
-        password: running.risk_assess_password().into(),
-    });
     Ok(Composed {
         connector,
         parts: Parts {
@@ -98,7 +100,20 @@ pub(super) async fn compose(
     })
 }
 
-async fn reach(target: &Target) -> Result<Reached, Fault> {
+/// The tenant's client, as the settings want it; starts the embedded sandbox where that is the tenant.
+pub(super) async fn reach(settings: &TenantSettings) -> Result<Reached, Fault> {
+    let mut reached = reach_target(&settings.target).await?;
+    let config = &mut reached.config;
+    config.requests_per_second = settings.requests_per_second;
+    config.burst = settings.requests_per_second.min(COUPA_BURST);
+    config.max_in_flight = settings.max_in_flight;
+    if let Some(timeout) = settings.http_timeout {
+        config.timeouts.request = timeout;
+    }
+    Ok(reached)
+}
+
+async fn reach_target(target: &Target) -> Result<Reached, Fault> {
     match target {
         Target::Coupa(target) => {
             let endpoint = target.endpoint.clone();

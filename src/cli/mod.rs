@@ -5,6 +5,7 @@
 pub mod capabilities;
 pub mod completion;
 pub mod config_schema;
+pub mod doctor;
 pub mod exit;
 pub mod help;
 pub mod journal;

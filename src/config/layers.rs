@@ -282,6 +282,13 @@ pub(super) fn dispose(verb: Verb, values: &Values, problems: &mut Vec<Problem>, 
             });
             continue;
         }
+        if setting.scope == Scope::OneShot && values.given("client-id") {
+            // As in the ecosystem: who has a client id is a daemon, whatever else is asked for.
+            if !excludes_daemon(setting.name) {
+                warnings.push(format!("{name} is ignored: with client-id, the platform says what is done"));
+            }
+            continue;
+        }
         let refused = match setting.disposition {
             Disposition::Works => continue,
             Disposition::Ineffective(reason) => {
@@ -305,4 +312,12 @@ pub(super) fn dispose(verb: Verb, values: &Values, problems: &mut Vec<Problem>, 
             problems.push(refused);
         }
     }
+}
+
+/// Whether a rule keeps the setting from a daemon.
+fn excludes_daemon(name: &str) -> bool {
+    let among = |group: &[&str]| group.contains(&"client-id") && group.contains(&name);
+    RULES
+        .iter()
+        .any(|rule| matches!(rule, Rule::Exclusive(group) if among(group)))
 }

@@ -37,7 +37,7 @@ pub use self::changes::{
 };
 pub use self::child::ChildSettings;
 pub use self::daemon::{DaemonSettings, HealthCheckSettings};
-pub use self::doctor::DoctorSettings;
+pub use self::doctor::{DoctorSettings, PlatformLogin};
 pub use self::problem::{ConfigErrors, Place, Problem, Source};
 pub use self::risk_assess::{
     ExplainSettings, FollowSettings, GridFile, ImportSettings, LedgerPlace, Printed, ReadinessSettings,
@@ -79,7 +79,7 @@ pub enum Command {
     /// Ask a running daemon how it is.
     HealthCheck(HealthCheckSettings),
     /// Check what the configured features need.
-    Doctor(DoctorSettings),
+    Doctor(Box<DoctorSettings>),
     /// Show the journal of changes.
     Journal(JournalSettings),
     /// Bring open entries of the journal to an end.
@@ -170,6 +170,12 @@ fn settle(
         warnings,
     };
     let log = reader.log();
+    match verb {
+        Verb::Sync if reader.is_daemon() => {}
+        Verb::Sync | Verb::Serve => reader.no_daemon(),
+        // Others may well share the file and the variables of a daemon.
+        _ => {}
+    }
     let risk_assess = |command| Command::RiskAssess(Box::new(command));
     let command = match verb {
         Verb::Sync if reader.is_daemon() => reader.daemon().map(|daemon| Command::Daemon(Box::new(daemon))),
@@ -186,7 +192,7 @@ fn settle(
         Verb::RiskAssessImport => reader.risk_assess_import().map(risk_assess),
         Verb::RiskAssessReconcile => reader.risk_assess_reconcile().map(risk_assess),
         Verb::RiskAssessExplain => reader.risk_assess_explain().map(risk_assess),
-        Verb::Doctor => reader.doctor().map(Command::Doctor),
+        Verb::Doctor => reader.doctor().map(|doctor| Command::Doctor(Box::new(doctor))),
         Verb::HealthCheck => reader.health_check().map(Command::HealthCheck),
         Verb::Child => reader.child().map(Command::Child),
         Verb::Serve => reader.serve().map(Command::Serve),

@@ -448,7 +448,7 @@ impl Reader<'_> {
         Some(output)
     }
 
-    fn printed(&self) -> Printed {
+    pub(super) fn printed(&self) -> Printed {
         match self.values.text("format") {
             "json" => Printed::Json,
             _ => Printed::Table,

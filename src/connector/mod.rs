@@ -9,6 +9,7 @@ mod changes;
 mod downstream;
 mod grants;
 mod group;
+mod holders;
 mod kind;
 mod license;
 mod page;

@@ -27,7 +27,16 @@ use super::transport::Transport;
 use super::trouble::{Failure, Object, Surface, Trouble};
 
 /// What reading needs, and no more: users, user groups, roles.
-pub(crate) const READ_SCOPES: &[&str] = &["core.user.read", "core.user_group.read", "core.common.read"];
+pub(crate) const READ_SCOPES: &[&str] = &[READ_USERS, READ_GROUPS, READ_ROLES];
+
+/// Users, and what they hold.
+pub(crate) const READ_USERS: &str = "core.user.read";
+
+/// User groups, and rows of their memberships.
+pub(crate) const READ_GROUPS: &str = "core.user_group.read";
+
+/// Roles.
+pub(crate) const READ_ROLES: &str = "core.common.read";
 
 /// What writing needs beyond that, in tokens of its own: users, and rows of group memberships.
 pub(crate) const WRITE_SCOPES: &[&str] = &[WRITE_USERS, WRITE_MEMBERSHIPS];
@@ -72,11 +81,25 @@ struct State {
 
 /// Coupa's considered no, as opposed to a failed exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
+pub(crate) enum Refusal {
+    /// Client id or secret; Coupa does not say which.
     Client,
+    /// A scope that the client does not have.
     Scope,
+    /// The client may not use client credentials.
     Grant,
+    /// Anything else.
     Other,
+}
+
+/// Why there is no token.
+pub(crate) enum Denied {
+    /// Coupa said no.
+    Refused(Refusal),
+    /// Nothing usable came back.
+    Failed(Failure),
+    /// What came back is no token.
+    Unusable(Fault),
 }
 
 type Client = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
@@ -157,12 +180,36 @@ impl TokenSource {
         Trouble::TokenRefused
     }
 
+    /// Asks for a token as [`TokenSource::token`] does, and tells a refusal from a failure. The token is kept for the calls that follow.
+    pub(crate) async fn probe(&self, transport: &Transport) -> Result<(), Denied> {
+        let mut state = self.state.lock().await;
+        let token = self.granted(transport, &mut state, self.timeouts).await?;
+        state.token = Some(token);
+        Ok(())
+    }
+
     async fn mint(
         &self,
         transport: &Transport,
         state: &mut State,
         timeouts: Timeouts,
     ) -> Result<Arc<Token>, Fault> {
+        match self.granted(transport, state, timeouts).await {
+            Ok(token) => Ok(token),
+            Err(Denied::Refused(Refusal::Scope)) => Err(self.missing_scope(transport, &state.style).await),
+            Err(Denied::Refused(refusal)) => Err(refused(refusal)),
+            Err(Denied::Failed(failure)) => Err(no_token(failure)),
+            Err(Denied::Unusable(fault)) => Err(fault),
+        }
+    }
+
+    /// A token, by either style of credentials; the style that Coupa understood is kept.
+    async fn granted(
+        &self,
+        transport: &Transport,
+        state: &mut State,
+        timeouts: Timeouts,
+    ) -> Result<Arc<Token>, Denied> {
         let (first, second) = match state.style {
             AuthType::BasicAuth => (AuthType::BasicAuth, AuthType::RequestBody),
             _ => (AuthType::RequestBody, AuthType::BasicAuth),
@@ -172,19 +219,22 @@ impl TokenSource {
             let answer = self
                 .ask(transport, &style, self.scopes, timeouts)
                 .await
-                .map_err(no_token)?;
+                .map_err(Denied::Failed)?;
             match answer {
                 Ok(answer) => {
                     state.style = style;
                     state.generation += 1;
-                    return token(&answer, state.generation, asked).map(Arc::new);
+                    let token = token(&answer, state.generation, asked).map_err(Denied::Unusable)?;
+                    return Ok(Arc::new(token));
                 }
                 Err(Refusal::Client) => {}
-                Err(Refusal::Scope) => return Err(self.missing_scope(transport, &style).await),
-                Err(refusal) => return Err(refused(refusal)),
+                Err(refusal) => {
+                    state.style = style;
+                    return Err(Denied::Refused(refusal));
+                }
             }
         }
-        Err(refused(Refusal::Client))
+        Err(Denied::Refused(Refusal::Client))
     }
 
     /// One token request, tried again as the table says.
@@ -246,14 +296,19 @@ impl TokenSource {
         } else {
             missing.join(" ")
         };
-        Fault::new(
-            FaultKind::MissingScope {
-                scope: named.clone().into(),
-            },
-            format!("the OAuth client lacks a scope: {named}"),
-        )
-        .advise("add it to the OAuth client in Coupa (Setup, OAuth2/OpenID Connect clients)")
+        lacks(&named)
     }
+}
+
+/// The client does not have these scopes.
+pub(crate) fn lacks(scopes: &str) -> Fault {
+    Fault::new(
+        FaultKind::MissingScope {
+            scope: scopes.to_owned().into(),
+        },
+        format!("the OAuth client lacks a scope: {scopes}"),
+    )
+    .advise("add it to the OAuth client in Coupa (Setup, OAuth2/OpenID Connect clients)")
 }
 
 impl Token {
@@ -345,7 +400,8 @@ fn token(answer: &BasicTokenResponse, generation: u64, asked: Instant) -> Result
     })
 }
 
-fn refused(refusal: Refusal) -> Fault {
+/// A refusal, told.
+pub(crate) fn refused(refusal: Refusal) -> Fault {
     let message = match refusal {
         Refusal::Client => "Coupa does not accept the OAuth client id and secret",
         Refusal::Grant => "the OAuth client may not use client credentials",
@@ -360,7 +416,8 @@ fn refused(refusal: Refusal) -> Fault {
     })
 }
 
-fn no_token(failure: Failure) -> Fault {
+/// A failed token request, told.
+pub(crate) fn no_token(failure: Failure) -> Fault {
     match failure.trouble {
         Trouble::NotFound => Fault::unavailable("the host has no OAuth token endpoint (404)")
             .advise("check that the Coupa domain is the address where people log in to Coupa"),

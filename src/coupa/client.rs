@@ -3,6 +3,7 @@
 //! Invariant: every request goes through the one pace; reads carry the reading token only, and writes over REST alone a writing one;
 //! what comes back from a read is decoded data or a [`Failure`] that says what was read where.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -13,7 +14,7 @@ use crate::model::change::PlannedRequest;
 use crate::model::fault::Fault;
 use crate::model::tenant::Usage;
 
-use super::auth::{READ_SCOPES, Token, TokenSource};
+use super::auth::{Denied, READ_SCOPES, Token, TokenSource};
 use super::config::{CoupaConfig, Timeouts};
 use super::endpoint::Endpoint;
 use super::query::Document;
@@ -27,20 +28,29 @@ use super::wire;
 pub(crate) struct Client {
     endpoint: Endpoint,
     timeouts: Timeouts,
-    transport: Transport,
+    transport: Arc<Transport>,
     reading: TokenSource,
     writing: Writing,
 }
 
 impl Client {
-    pub(crate) fn new(config: CoupaConfig) -> Result<Self, Fault> {
-        Ok(Self {
+    pub(crate) fn new(config: &CoupaConfig) -> Result<Self, Fault> {
+        Ok(Self::over(Arc::new(Transport::new(config)?), config, READ_SCOPES))
+    }
+
+    /// A client that shares connections, pace and counters with others, and reads with exactly these scopes.
+    pub(crate) fn over(
+        transport: Arc<Transport>,
+        config: &CoupaConfig,
+        scopes: &'static [&'static str],
+    ) -> Self {
+        Self {
             timeouts: config.timeouts,
-            transport: Transport::new(&config)?,
-            reading: TokenSource::new(&config, config.timeouts, READ_SCOPES),
-            writing: Writing::new(&config),
-            endpoint: config.endpoint,
-        })
+            transport,
+            reading: TokenSource::new(config, config.timeouts, scopes),
+            writing: Writing::new(config),
+            endpoint: config.endpoint.clone(),
+        }
     }
 
     /// The tenant's host, for messages.
@@ -56,6 +66,12 @@ impl Client {
     pub(crate) async fn sign_in(&self) -> Result<(), Fault> {
         let _slot = self.transport.pace.slot().await;
         self.reading.token(&self.transport).await.map(drop)
+    }
+
+    /// Asks for a token to read with, and tells a refusal from a failure.
+    pub(crate) async fn probe_token(&self) -> Result<(), Denied> {
+        let _slot = self.transport.pace.slot().await;
+        self.reading.probe(&self.transport).await
     }
 
     /// Makes sure that a token for writing can be had.

@@ -111,11 +111,19 @@ impl Shelf<'_> {
 
     /// Proves that the collection can be read, by one row.
     pub(crate) async fn taste<R: Row>(&self, collection: &Collection) -> Result<(), Fault> {
-        self.over_either(collection, |surface| {
-            self.first::<R>(collection, surface, Window::One)
-        })
-        .await
-        .map(drop)
+        self.over_either(collection, |surface| self.taste_over::<R>(collection, surface))
+            .await
+            .map(drop)
+    }
+
+    /// Whether one row can be read over that surface; how many came.
+    pub(crate) async fn taste_over<R: Row>(
+        &self,
+        collection: &Collection,
+        surface: Surface,
+    ) -> Result<usize, Failure> {
+        let rows = self.first::<R>(collection, surface, Window::One).await?;
+        Ok(rows.len())
     }
 
     /// One page.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::model::access::{Access, Item};
-use crate::model::fault::Fault;
+use crate::model::fault::{Fault, FaultKind};
 use crate::model::id::{GroupId, RoleId, UserId};
 use crate::model::tenant::{
     Group, ReadTenant, Role, Survey, User, UserCursor, UserFilter, UserPage, UserQuery,
@@ -140,6 +140,7 @@ impl Reader {
                 let layout = self.plan.layouts.on(layout.lead.other());
                 (layout, self.window(layout, &window, only).await?)
             }
+            Err(failure) if *only != Only::Everything && failure.is_refusal() => return Err(unasked(&failure)),
             Err(failure) => return Err(failure.into()),
         };
         if rows.is_empty() {
@@ -357,6 +358,15 @@ impl Reader {
             row => row,
         }
     }
+}
+
+/// The listing itself was read by the probe, so it is the condition that is refused.
+fn unasked(failure: &Failure) -> Fault {
+    Fault::new(
+        FaultKind::Unsupported,
+        "Coupa refuses to list users by what they hold",
+    )
+    .because(failure)
 }
 
 fn unexplained(id: u64, list: List) -> Fault {

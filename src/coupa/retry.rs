@@ -88,7 +88,7 @@ const fn rule(trouble: &Trouble) -> Rule {
         Trouble::TooMany { .. }                  => Rule(WhilePatient, Wait::Doubling, Acted::No),
         Trouble::UnknownHost                     => Rule(Times(2),     Wait::Doubling, Acted::No),
         Trouble::Unreachable                     => Rule(Times(4),     Wait::Doubling, Acted::No),
-        Trouble::Tls                             => Rule(Never,        Wait::None,     Acted::No),
+        Trouble::Tls(_)                          => Rule(Never,        Wait::None,     Acted::No),
         Trouble::Timeout                         => Rule(Times(3),     Wait::Doubling, Acted::Perhaps),
         Trouble::Lost | Trouble::CutOff          => Rule(Times(6),     Wait::Doubling, Acted::Perhaps),
         Trouble::NotJson                         => Rule(Times(3),     Wait::Doubling, Acted::Perhaps),
@@ -198,13 +198,15 @@ pub(crate) fn retry_after(text: &str, now: jiff::Timestamp) -> Option<Duration> 
     let wait = if let Ok(seconds) = text.parse() {
         Duration::try_from_secs_f64(seconds).ok()?
     } else {
-        let at = jiff::fmt::rfc2822::DateTimeParser::new()
-            .relaxed_weekday(true)
-            .parse_timestamp(text)
-            .ok()?;
-        Duration::try_from(at.duration_since(now)).ok()?
+        Duration::try_from(http_date(text)?.duration_since(now)).ok()?
     };
     (!wait.is_zero()).then_some(wait)
+}
+
+/// Reads a time as headers write it: `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub(crate) fn http_date(text: &str) -> Option<jiff::Timestamp> {
+    let parser = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true);
+    parser.parse_timestamp(text.trim()).ok()
 }
 
 /// Runs `attempt` until it succeeds or the table says stop. `pause` is told waits that concern everyone.
@@ -245,6 +247,7 @@ where
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::coupa::trouble::TlsFlaw;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -290,7 +293,7 @@ mod tests {
             (too_many, 9, 0),
             (Trouble::UnknownHost, 2, 0),
             (Trouble::Unreachable, 4, 0),
-            (Trouble::Tls, 0, 0),
+            (Trouble::Tls(TlsFlaw::Expired), 0, 0),
             (Trouble::Timeout, 3, 0),
             (Trouble::Lost, 6, 0),
             (Trouble::CutOff, 6, 0),

@@ -5,18 +5,21 @@
 
 use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use jiff::{SignedDuration, Timestamp};
 use reqwest::redirect;
+use rustls::CertificateError;
 
 use crate::model::fault::Fault;
 use crate::model::tenant::Usage;
 
 use super::config::CoupaConfig;
 use super::pace::Pace;
-use super::retry::retry_after;
-use super::trouble::Trouble;
+use super::retry::{http_date, retry_after};
+use super::trouble::{TlsFlaw, Trouble};
 
 /// Largest body accepted, decompressed. Fifty whole users of a large tenant stay far below.
 pub(crate) const BODY_CAP: usize = 32 * 1024 * 1024;
@@ -30,6 +33,7 @@ pub(crate) struct Transport {
     requests: AtomicU64,
     retries: AtomicU64,
     rate_limited: AtomicU64,
+    drift: Mutex<Option<SignedDuration>>,
 }
 
 /// An answer, whatever its status.
@@ -87,13 +91,18 @@ impl Transport {
         }
         let http = builder
             .build()
-            .map_err(|error| Fault::internal("the HTTP client cannot be made").because(chain(&error)))?;
+            .map_err(|error| {
+                Fault::internal("HTTPS cannot be set up on this system")
+                    .advise("install its CA certificates, or name a file with them in SSL_CERT_FILE")
+                    .because(chain(&error))
+            })?;
         Ok(Self {
             http,
             pace: Pace::new(config),
             requests: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             rate_limited: AtomicU64::new(0),
+            drift: Mutex::default(),
         })
     }
 
@@ -107,6 +116,25 @@ impl Transport {
             requests: self.requests.load(Ordering::Relaxed),
             retries: self.retries.load(Ordering::Relaxed),
             rate_limited: self.rate_limited.load(Ordering::Relaxed),
+        }
+    }
+
+    /// By how much our clock is ahead of Coupa's, as far as the answers' `Date` tells: the smallest that was seen, since an answer may
+    /// come out of a cache. `None` if no answer told a date.
+    pub(crate) fn drift(&self) -> Option<SignedDuration> {
+        *self.drift.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn see_date(&self, headers: &HeaderMap, asked: Timestamp) {
+        let date = headers
+            .get(header::DATE)
+            .and_then(|value| http_date(value.to_str().ok()?));
+        let Some(seen) = date.map(|date| drift(date, asked, Timestamp::now())) else {
+            return;
+        };
+        let mut known = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none_or(|known| seen.abs() < known.abs()) {
+            *known = Some(seen);
         }
     }
 
@@ -132,16 +160,18 @@ impl Transport {
     }
 
     async fn receive(&self, request: reqwest::Request) -> Result<Answer, Broken> {
+        let asked = Timestamp::now();
         let mut response = self
             .http
             .execute(request)
             .await
             .map_err(|error| (before_answer(&error), Some(chain(&error))))?;
+        self.see_date(response.headers(), asked);
         let status = response.status();
         let retry_after = response
             .headers()
             .get(header::RETRY_AFTER)
-            .and_then(|value| retry_after(value.to_str().ok()?, jiff::Timestamp::now()));
+            .and_then(|value| retry_after(value.to_str().ok()?, Timestamp::now()));
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
@@ -162,13 +192,26 @@ impl Transport {
     }
 }
 
+/// How far ahead our clock is, for an answer of `date` that came between `asked` and `answered`. A date has whole seconds, rounded down;
+/// within that and the way of the answer nothing is known, and none counts.
+fn drift(date: Timestamp, asked: Timestamp, answered: Timestamp) -> SignedDuration {
+    let latest = date.saturating_add(SignedDuration::from_secs(1)).unwrap_or(date);
+    if asked > latest {
+        asked.duration_since(latest)
+    } else if answered < date {
+        answered.duration_since(date)
+    } else {
+        SignedDuration::ZERO
+    }
+}
+
 /// Names an error that came before the answer's head.
 fn before_answer(error: &reqwest::Error) -> Trouble {
     if error.is_builder() {
         return Trouble::Ours;
     }
-    if causes(error).any(is_tls) {
-        return Trouble::Tls;
+    if let Some(flaw) = causes(error).find_map(tls_flaw) {
+        return Trouble::Tls(flaw);
     }
     if error.is_connect() {
         // The resolver's error type is private to the HTTP library; its text is all there is.
@@ -200,8 +243,19 @@ fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn std::e
     })
 }
 
-fn is_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
-    cause.is::<rustls::Error>()
+fn tls_flaw(cause: &(dyn std::error::Error + 'static)) -> Option<TlsFlaw> {
+    let rustls::Error::InvalidCertificate(error) = cause.downcast_ref::<rustls::Error>()? else {
+        return Some(TlsFlaw::Handshake);
+    };
+    Some(match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsFlaw::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsFlaw::NotYetValid,
+        CertificateError::UnknownIssuer => TlsFlaw::UnknownAuthority,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            TlsFlaw::OtherName
+        }
+        _ => TlsFlaw::Unsound,
+    })
 }
 
 /// The texts of an error and its causes, without the address (a query string may carry values).
@@ -218,6 +272,42 @@ fn chain(error: &reqwest::Error) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+
+    #[test]
+    fn the_clock_is_judged_by_what_a_date_can_tell() {
+        let at = |second: i64| Timestamp::from_second(1_780_000_000 + second).unwrap();
+        for (date, asked, answered, ahead) in [
+            (10, 10, 10, 0),
+            (10, 8, 14, 0),
+            (10, 11, 12, 0),
+            (10, 41, 42, 30),
+            (10, 5, 7, -3),
+        ] {
+            assert_eq!(
+                drift(at(date), at(asked), at(answered)).as_secs(),
+                ahead,
+                "{date} {asked} {answered}"
+            );
+        }
+        let date = http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        assert_eq!(date.as_second(), 784_111_777);
+        assert_eq!(http_date("yesterday"), None);
+    }
+
+    #[test]
+    fn a_flaw_of_a_certificate_has_a_name() {
+        for (error, flaw) in [
+            (CertificateError::Expired, TlsFlaw::Expired),
+            (CertificateError::NotValidYet, TlsFlaw::NotYetValid),
+            (CertificateError::UnknownIssuer, TlsFlaw::UnknownAuthority),
+            (CertificateError::NotValidForName, TlsFlaw::OtherName),
+            (CertificateError::BadSignature, TlsFlaw::Unsound),
+        ] {
+            assert_eq!(tls_flaw(&rustls::Error::InvalidCertificate(error)), Some(flaw));
+        }
+        assert_eq!(tls_flaw(&rustls::Error::DecryptError), Some(TlsFlaw::Handshake));
+        assert_eq!(tls_flaw(&std::io::Error::other("x")), None);
+    }
 
     fn triage(status: u16) -> Result<Vec<u8>, Trouble> {
         let answer = Answer {

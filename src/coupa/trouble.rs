@@ -92,6 +92,54 @@ impl fmt::Display for Surface {
     }
 }
 
+/// What is wrong with the other side's TLS. The first flaw found ends the handshake; what else is wrong stays unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TlsFlaw {
+    /// No protocol in common, or the port does not speak TLS.
+    Handshake,
+    /// The certificate's time is over.
+    Expired,
+    /// The certificate's time has not come.
+    NotYetValid,
+    /// No authority that this machine trusts has signed it.
+    UnknownAuthority,
+    /// It is another host's.
+    OtherName,
+    /// Anything else about the certificate.
+    Unsound,
+}
+
+impl TlsFlaw {
+    /// What the certificate or the other side does.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Handshake => "it does not speak a protocol that is accepted here",
+            Self::Expired => "its certificate has expired",
+            Self::NotYetValid => "its certificate is not valid yet",
+            Self::UnknownAuthority => {
+                "its certificate comes from an authority that this machine does not trust"
+            }
+            Self::OtherName => "its certificate is for another name",
+            Self::Unsound => "its certificate is not accepted",
+        }
+    }
+
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Handshake => {
+                "check host and port, and for a proxy in between that does not pass TLS through"
+            }
+            Self::Expired | Self::NotYetValid => {
+                "check the clock of this machine; if it is right, the certificate must be renewed"
+            }
+            Self::UnknownAuthority | Self::Unsound => {
+                "check the Coupa domain, and for an inspecting proxy whose certificate authority this machine must trust (SSL_CERT_FILE names a file of authorities)"
+            }
+            Self::OtherName => "check the Coupa domain for a typing mistake, and the DNS of this machine",
+        }
+    }
+}
+
 /// Why one attempt failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Trouble {
@@ -121,7 +169,7 @@ pub(crate) enum Trouble {
     #[error("no connection")]
     Unreachable,
     #[error("TLS failure")]
-    Tls,
+    Tls(TlsFlaw),
     #[error("no answer in time")]
     Timeout,
     #[error("connection lost")]
@@ -220,6 +268,14 @@ impl Failure {
         }
     }
 
+    /// Whether Coupa understood the request and will not have it so.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(
+            self.trouble,
+            Trouble::Rejected(_) | Trouble::GraphqlRefused { .. }
+        )
+    }
+
     /// Whether no other request would fare better: wrong client, or a missing scope of the token.
     pub(crate) const fn concerns_all(&self) -> bool {
         matches!(
@@ -269,7 +325,9 @@ fn tell(failure: &Failure) -> Fault {
             "Coupa has no path for {what} over {over} (404); this is not an empty list"
         ))
         .advise("check the Coupa domain, and whether this release offers the resource"),
-        Trouble::Rejected(status) => Fault::corrupt(format!("Coupa rejects the request for {what} over {over} ({status})")),
+        Trouble::Rejected(status) => Fault::corrupt(format!(
+            "Coupa rejects the request for {what} over {over} ({status})"
+        )),
         Trouble::Redirect(status) => unavailable(format!(
             "the host answers the request for {what} with a redirect ({status}), which is not followed"
         ))
@@ -282,32 +340,55 @@ fn tell(failure: &Failure) -> Fault {
             .advise("check the Coupa domain for a typing mistake, and the DNS of this machine"),
         Trouble::Unreachable => unavailable("the Coupa host cannot be reached".into())
             .advise("check network, firewall and proxy of this machine"),
-        Trouble::Tls => unavailable("the Coupa host cannot be reached by TLS: its certificate or protocol is not accepted".into())
-            .advise("check the Coupa domain, and for an inspecting proxy whose certificate authority this machine must trust"),
-        Trouble::Timeout => unavailable(format!("Coupa did not answer in time while reading {what} over {over}"))
-            .advise("check the network, or try again later"),
-        Trouble::Lost => unavailable(format!("the connection to Coupa broke while reading {what} over {over}")).advise(TRY_LATER),
-        Trouble::CutOff => unavailable(format!("Coupa's answer with {what} over {over} was cut off")).advise(TRY_LATER),
-        Trouble::TooLarge => Fault::corrupt(format!("Coupa's answer with {what} over {over} is larger than any page can be")),
-        Trouble::NotJson => unavailable(format!("the host answers the request for {what} over {over} with something that is not JSON"))
-            .advise("check the Coupa domain, and for a proxy or a maintenance page"),
-        Trouble::GraphqlRefused { fields } => Fault::corrupt(format!("Coupa refuses the GraphQL query for {what}{}", about(fields))),
-        Trouble::GraphqlPartial => unavailable(format!("Coupa reports GraphQL errors while reading {what}; partial data is not used")),
+        Trouble::Tls(flaw) => unavailable(format!(
+            "the Coupa host cannot be reached by TLS: {}",
+            flaw.name()
+        ))
+        .advise(flaw.advice()),
+        Trouble::Timeout => unavailable(format!(
+            "Coupa did not answer in time while reading {what} over {over}"
+        ))
+        .advise("check the network, or try again later"),
+        Trouble::Lost => unavailable(format!(
+            "the connection to Coupa broke while reading {what} over {over}"
+        ))
+        .advise(TRY_LATER),
+        Trouble::CutOff => {
+            unavailable(format!("Coupa's answer with {what} over {over} was cut off")).advise(TRY_LATER)
+        }
+        Trouble::TooLarge => Fault::corrupt(format!(
+            "Coupa's answer with {what} over {over} is larger than any page can be"
+        )),
+        Trouble::NotJson => unavailable(format!(
+            "the host answers the request for {what} over {over} with something that is not JSON"
+        ))
+        .advise("check the Coupa domain, and for a proxy or a maintenance page"),
+        Trouble::GraphqlRefused { fields } => Fault::corrupt(format!(
+            "Coupa refuses the GraphQL query for {what}{}",
+            about(fields)
+        )),
+        Trouble::GraphqlPartial => unavailable(format!(
+            "Coupa reports GraphQL errors while reading {what}; partial data is not used"
+        )),
         Trouble::Shape { .. } if failure.is_null_list() => Fault::corrupt(format!(
             "Coupa answers the request for {what} over {over} with something that is not a list"
         )),
-        Trouble::Shape { path } => {
-            Fault::corrupt(format!("Coupa's answer over {over} does not have the expected form at {path}"))
-        }
+        Trouble::Shape { path } => Fault::corrupt(format!(
+            "Coupa's answer over {over} does not have the expected form at {path}"
+        )),
         Trouble::Endless => Fault::corrupt(format!(
             "Coupa repeats the same {what} over {over} on every page; the list cannot be read to its end"
         )),
         Trouble::Unheeded => Fault::new(
             FaultKind::Unsupported,
-            format!("Coupa does not heed the conditions on {what} over {over}; single ones cannot be looked up"),
+            format!(
+                "Coupa does not heed the conditions on {what} over {over}; single ones cannot be looked up"
+            ),
         ),
-        Trouble::Late => unavailable(format!("the request for {what} waited too long for its turn and was not sent"))
-            .advise(TRY_LATER),
+        Trouble::Late => unavailable(format!(
+            "the request for {what} waited too long for its turn and was not sent"
+        ))
+        .advise(TRY_LATER),
         Trouble::Ours => Fault::internal(format!("the request for {what} could not be built")),
     }
 }

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod baseline;
 pub mod change;
+pub mod checkup;
 pub mod class;
 pub mod downstream;
 pub mod fault;

@@ -124,6 +124,15 @@ impl Removal {
     }
 }
 
+/// Settings that speak against each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contradiction {
+    /// Coupa is to deliver by a User Sync that is stated to be off.
+    NobodyDelivers,
+    /// We are to deliver where User Sync is stated to be on: accounts that it keeps cannot be edited by an import (S2).
+    TwoDeliver,
+}
+
 /// Settings of the whole part.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RiskAssessConfig {
@@ -135,4 +144,16 @@ pub struct RiskAssessConfig {
     pub user_sync: UserSync,
     /// What the operator states about the removal of the license.
     pub removal: Removal,
+}
+
+impl RiskAssessConfig {
+    /// What about delivery speaks against what the operator states.
+    pub const fn contradiction(&self) -> Option<Contradiction> {
+        match (self.delivery, self.user_sync) {
+            (Delivery::Native, UserSync::Off) => Some(Contradiction::NobodyDelivers),
+            (Delivery::QuickIntegration | Delivery::File, UserSync::On) => Some(Contradiction::TwoDeliver),
+            (Delivery::Native, UserSync::On | UserSync::Unknown)
+            | (Delivery::QuickIntegration | Delivery::File, UserSync::Off | UserSync::Unknown) => None,
+        }
+    }
 }

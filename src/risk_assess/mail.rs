@@ -140,8 +140,13 @@ fn login(url: &Url) -> Result<Option<Login>, SmtpUrlError> {
 }
 
 impl SmtpUrl {
+    /// Port of the server.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The host as the network and a certificate know it: an IPv6 address without brackets.
-    fn server(&self) -> String {
+    pub fn server(&self) -> String {
         match &self.host {
             Host::Domain(name) => name.clone(),
             Host::Ipv4(address) => address.to_string(),

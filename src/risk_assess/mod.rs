@@ -39,5 +39,5 @@ mod fake;
 mod tests;
 
 pub use change::RiskAssess;
-pub use config::{Delivery, Removal, RiskAssessConfig, Strictness, UserSync};
+pub use config::{Contradiction, Delivery, Removal, RiskAssessConfig, Strictness, UserSync};
 pub use follow::Downstream;

@@ -45,6 +45,31 @@ pub struct Faults {
     pub scripted: Vec<ScriptedFault>,
     /// What others change while we work.
     pub edits: Vec<ScriptedEdit>,
+    /// What is set up wrongly, all the time.
+    pub setup: Setup,
+}
+
+/// What an administrator, or the clock, has set up wrongly. Unlike the rest of the faults it hits every request that it concerns.
+/// As JSON: kebab-case names, anything left out is as it should be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct Setup {
+    /// The OAuth client was deactivated: 400 `invalid_client`, whatever the secret.
+    pub client_refused: bool,
+    /// Scopes that the client does not have, of those it has otherwise.
+    pub scopes_missing: Vec<String>,
+    /// Collections (`users`, `user_groups`, `user_group_memberships`, `roles`) that nobody may read or write, whatever the scopes: 403 over
+    /// REST, `errors` over GraphQL.
+    pub objects_forbidden: Vec<String>,
+    /// By so many seconds the `Date` of every answer is ahead of the true time.
+    pub clock_ahead_secs: i64,
+}
+
+impl Setup {
+    /// Whether nobody may use this collection.
+    pub(super) fn forbids(&self, collection: &str) -> bool {
+        self.objects_forbidden.iter().any(|name| name == collection)
+    }
 }
 
 impl Default for Faults {
@@ -65,6 +90,7 @@ impl Default for Faults {
             redirect: 0.0,
             scripted: Vec::new(),
             edits: Vec::new(),
+            setup: Setup::default(),
         }
     }
 }

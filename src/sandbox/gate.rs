@@ -27,11 +27,22 @@ use super::stats::RequestKind;
 /// Requests to Coupa larger than this are refused; documents and filters are far smaller.
 const BODY_CAP: usize = 1 << 20;
 
-/// Lets a request through, or answers in its place.
+/// Lets a request through, or answers in its place; then dates the answer, where the clock is not the true one.
 pub(super) async fn pass(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
     if request.uri().path().starts_with("/_sandbox") {
         return next.run(request).await;
     }
+    let mut answer = admit(Arc::clone(&state), request, next).await;
+    let ahead = state.oauth.setup().clock_ahead_secs;
+    if ahead != 0
+        && let Ok(date) = HeaderValue::from_str(&http_date(ahead))
+    {
+        answer.headers_mut().insert(header::DATE, date);
+    }
+    answer
+}
+
+async fn admit(state: Arc<State>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, cap_of(parts.uri.path())).await else {
         return reply::bare(StatusCode::PAYLOAD_TOO_LARGE);
@@ -150,7 +161,7 @@ fn kind_of(path: &str, body: &[u8]) -> RequestKind {
 }
 
 fn too_many(readings: &Readings, wait: Duration) -> Response {
-    let seconds = wait.as_secs() + 1;
+    let seconds = i64::try_from(wait.as_secs()).unwrap_or(0) + 1;
     let header = match readings.retry_after {
         RetryAfter::Absent => None,
         RetryAfter::Seconds => Some(seconds.to_string()),
@@ -171,9 +182,9 @@ fn rate_limited(retry_after: Option<&str>) -> Response {
 }
 
 /// Now and so many seconds, as `Sun, 06 Nov 1994 08:49:37 GMT`.
-fn http_date(seconds: u64) -> String {
+fn http_date(seconds: i64) -> String {
     let then = jiff::Timestamp::now()
-        .saturating_add(Duration::from_secs(seconds))
+        .saturating_add(jiff::SignedDuration::from_secs(seconds))
         .unwrap_or(jiff::Timestamp::MAX);
     then.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

@@ -15,6 +15,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use super::compile::{Compiler, Operation, Problem, Root};
+use super::faults::Setup;
 use super::introspect;
 use super::oauth::Grant;
 use super::query::Query;
@@ -204,10 +205,12 @@ struct Answer<'a> {
 
 fn execute(state: &State, readings: &Readings, grant: &Grant, operation: Operation) -> Response {
     let tenant = state.store.read();
+    let setup = state.oauth.setup();
     let runner = Runner {
         tenant: &tenant,
         readings,
         grant,
+        setup: &setup,
         rest_cap: state.page_cap,
     };
     let (mut fields, mut errors) = (Vec::new(), Vec::new());
@@ -243,6 +246,7 @@ struct Runner<'a> {
     tenant: &'a Tenant,
     readings: &'a Readings,
     grant: &'a Grant,
+    setup: &'a Setup,
     rest_cap: usize,
 }
 
@@ -260,12 +264,12 @@ impl Runner<'_> {
     }
 
     fn check_scope(&self, ty: Type) -> Result<(), String> {
-        let scope = match ty {
-            Type::User => "core.user.read",
-            Type::Group => "core.user_group.read",
-            _ => "core.common.read",
+        let (scope, collection) = match ty {
+            Type::User => ("core.user.read", "users"),
+            Type::Group => ("core.user_group.read", "user_groups"),
+            _ => ("core.common.read", "roles"),
         };
-        if self.grant.allows(scope) {
+        if self.grant.allows(scope) && !self.setup.forbids(collection) {
             Ok(())
         } else {
             Err("Insufficient permissions".to_owned())

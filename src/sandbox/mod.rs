@@ -89,7 +89,7 @@ mod tests;
 pub use barrier::{PausePoint, Paused};
 pub use config::{DEFAULT_SCOPES, PAGE_CAP, SandboxConfig, TlsFiles};
 pub use edits::{Change, Edit, ProfileEdit, ScriptedEdit, UnknownReference};
-pub use faults::{Effect, FaultAction, Faults, ScriptedFault};
+pub use faults::{Effect, FaultAction, Faults, ScriptedFault, Setup};
 pub use gaps::{Gaps, UserGaps};
 pub use log::LogEntry;
 pub use matching::{Matching, When, WriteClass};

@@ -3,7 +3,7 @@
 //! Invariant: neither the client secret nor a token shows in `Debug` or an answer other than the one that mints it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::config::SandboxConfig;
+use super::faults::Setup;
 
 /// The OAuth server of the tenant.
 pub(super) struct OauthServer {
@@ -22,6 +23,7 @@ pub(super) struct OauthServer {
     lifetime: Duration,
     propagation: Duration,
     tokens: Mutex<HashMap<String, Token>>,
+    setup: RwLock<Arc<Setup>>,
 }
 
 struct Token {
@@ -126,7 +128,18 @@ impl OauthServer {
             lifetime: Duration::from_secs(config.token_lifetime_secs),
             propagation: Duration::from_millis(config.propagation_ms),
             tokens: Mutex::default(),
+            setup: RwLock::new(Arc::new(config.faults.setup.clone())),
         }
+    }
+
+    /// What is set up wrongly.
+    pub(super) fn setup(&self) -> Arc<Setup> {
+        Arc::clone(&self.setup.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces it, from the next request on.
+    pub(super) fn set_setup(&self, setup: Setup) {
+        *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
     }
 
     fn tokens(&self) -> MutexGuard<'_, HashMap<String, Token>> {
@@ -145,10 +158,11 @@ impl OauthServer {
             Some("client_credentials") => {}
             Some(_) => return Err(TokenError::UnsupportedGrantType),
         }
-        if !known {
+        let setup = self.setup();
+        if !known || setup.client_refused {
             return Err(TokenError::InvalidClient);
         }
-        let scopes = self.granted(request.scope.as_deref())?;
+        let scopes = self.granted(request.scope.as_deref(), &setup)?;
         let answer_scope = scopes.join(" ");
         Ok(json!({
             "access_token": self.issue(scopes),
@@ -159,13 +173,14 @@ impl OauthServer {
     }
 
     /// The asked scopes if the client holds them all; without any, all it holds.
-    fn granted(&self, asked: Option<&str>) -> Result<Vec<String>, TokenError> {
+    fn granted(&self, asked: Option<&str>, setup: &Setup) -> Result<Vec<String>, TokenError> {
+        let held = || self.scopes.iter().filter(|scope| !setup.scopes_missing.contains(scope));
         let Some(asked) = asked else {
-            return Ok(self.scopes.clone());
+            return Ok(held().cloned().collect());
         };
         let mut granted: Vec<String> = Vec::new();
         for scope in asked.split_whitespace() {
-            if !self.scopes.iter().any(|held| held == scope) {
+            if !held().any(|held| held == scope) {
                 return Err(TokenError::InvalidScope);
             }
             granted.push(scope.to_owned());
@@ -283,6 +298,28 @@ mod tests {
         );
         assert_eq!(mint("client_id=me"), TokenError::InvalidRequest);
         assert!(!TokenError::InvalidScope.body().to_string().contains("core."));
+    }
+
+    #[test]
+    fn a_client_can_be_set_up_wrongly_and_rightly_again() {
+        let server = server(|_| {});
+        let none = HeaderMap::new();
+        let mint = |scope: &str| server.mint(&none, format!("{GOOD}&scope={scope}").as_bytes());
+        server.set_setup(Setup {
+            scopes_missing: vec!["core.common.read".into()],
+            ..Setup::default()
+        });
+        assert_eq!(mint("core.common.read").unwrap_err(), TokenError::InvalidScope);
+        mint("core.user.read").unwrap();
+        let all = server.mint(&none, GOOD.as_bytes()).unwrap();
+        assert!(!server.judge(&bearer(&all)).unwrap().allows("core.common.read"));
+        server.set_setup(Setup {
+            client_refused: true,
+            ..Setup::default()
+        });
+        assert_eq!(mint("core.user.read").unwrap_err(), TokenError::InvalidClient);
+        server.set_setup(Setup::default());
+        mint("core.common.read").unwrap();
     }
 
     #[test]

@@ -166,6 +166,7 @@ fn admit(
         .ok_or_else(|| reply::unauthorized(&readings))?;
     let collection = Collection::named(path).ok_or_else(|| format.not_found("base"))?;
     match (collection.access)(&readings) {
+        _ if state.oauth.setup().forbids(collection.path) => Err(reply::forbidden().into()),
         RestAccess::Allowed if grant.allows(scope(collection)) => Ok(Admitted {
             collection,
             format,

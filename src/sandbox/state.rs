@@ -93,6 +93,7 @@ impl State {
     }
 
     pub(super) fn set_faults(&self, faults: Faults) {
+        self.oauth.set_setup(faults.setup.clone());
         *lock(&self.faults) = FaultPlan::new(faults);
     }
 

@@ -74,12 +74,20 @@ const STEPS: [&str; 4] = [
      create index parcel_unsettled on parcel (id) where settled_at is null;",
 ];
 
+/// The version that this program makes.
+pub(super) const NEWEST: usize = STEPS.len();
+
+/// How many steps a database has taken.
+pub(super) fn version(db: &Connection) -> rusqlite::Result<usize> {
+    db.query_row("pragma user_version", [], |row| row.get(0))
+}
+
 /// Takes the missing steps, all or none.
 pub(super) fn up(db: &mut Connection, path: &Path) -> Result<(), Fault> {
     let mut work = || -> rusqlite::Result<Result<(), usize>> {
         // Immediate: of two processes that start at once, the second sees what the first has done.
         let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let taken: usize = change.query_row("pragma user_version", [], |row| row.get(0))?;
+        let taken = version(&change)?;
         let Some(missing) = STEPS.get(taken..) else {
             return Ok(Err(taken));
         };
@@ -92,17 +100,21 @@ pub(super) fn up(db: &mut Connection, path: &Path) -> Result<(), Fault> {
         change.commit()?;
         Ok(Ok(()))
     };
-    work().map_err(|error| failed(path, error))?.map_err(|version| {
-        Fault::new(
-            FaultKind::Refused,
-            format!(
-                "{} is of version {version}; this program knows versions up to {}",
-                path.display(),
-                STEPS.len()
-            ),
-        )
-        .advise("use the newer program that wrote it, or choose another directory with --state-dir")
-    })
+    work()
+        .map_err(|error| failed(path, error))?
+        .map_err(|version| too_new(version, path))
+}
+
+/// A newer program made the database.
+pub(super) fn too_new(version: usize, path: &Path) -> Fault {
+    Fault::new(
+        FaultKind::Refused,
+        format!(
+            "{} is of version {version}; this program knows versions up to {NEWEST}",
+            path.display(),
+        ),
+    )
+    .advise("use the newer program that wrote it, or choose another directory with --state-dir")
 }
 
 #[cfg(test)]

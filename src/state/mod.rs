@@ -12,6 +12,7 @@ mod baselines;
 mod form;
 mod journal;
 mod ledger;
+mod look;
 mod migrate;
 mod outbox;
 mod place;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use self::form::Unreadable;
+pub use self::look::{Look, Place, Stored, Writer};
 use crate::model::fault::{Fault, FaultKind};
 
 /// How long a process waits for another one's transaction; all of them are short.
@@ -96,9 +98,13 @@ impl State {
         let path = self.dir.join(LOCK);
         place::prepare_file(&path)?;
         let broken = |error: &io::Error| place::unusable(&path, "cannot be locked").because(error);
-        let held = File::open(&path).map_err(|error| broken(&error))?;
+        let held = File::options().read(true).write(true).open(&path);
+        let held = held.map_err(|error| broken(&error))?;
         match held.try_lock() {
-            Ok(()) => Ok(WriterLock { _held: held }),
+            Ok(()) => {
+                look::sign(&held).map_err(|error| broken(&error))?;
+                Ok(WriterLock { _held: held })
+            }
             Err(TryLockError::WouldBlock) => Err(Fault::new(
                 FaultKind::Conflict,
                 "another process of this connector is already making changes to this tenant",
@@ -201,6 +207,11 @@ fn bind(db: &mut Connection, tenant: &str, path: &Path) -> Result<(), Fault> {
         Ok(bound)
     };
     let bound = work().map_err(|error| failed(path, error))?;
+    is_of(tenant, &bound, path)
+}
+
+/// Whether a database that belongs to `bound` is that of `tenant`.
+fn is_of(tenant: &str, bound: &str, path: &Path) -> Result<(), Fault> {
     if bound == tenant {
         return Ok(());
     }

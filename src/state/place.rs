@@ -27,6 +27,29 @@ pub(super) fn prepare(base: &Path, tenant: &str) -> Result<PathBuf, Fault> {
     Ok(dir)
 }
 
+/// Whether [`prepare`] would succeed, without making anything: the tenant's directory if it is there, `None` if it can be made.
+pub(super) fn examine(base: &Path, tenant: &str) -> Result<Option<PathBuf>, Fault> {
+    let dir = base.join(directory_name(tenant));
+    if is_there(base) {
+        check_base(base)?;
+    }
+    if is_there(&dir) {
+        check_own(&dir)?;
+        return Ok(Some(dir));
+    }
+    let parent = dir.ancestors().find(|dir| is_there(dir)).unwrap_or(base);
+    // A file without a name: it leaves nothing behind.
+    match tempfile::tempfile_in(parent) {
+        Ok(_) => Ok(None),
+        Err(error) => Err(unusable(&dir, "cannot be made").because(error)),
+    }
+}
+
+/// Whether something is there, be it a link that leads nowhere.
+fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
 /// Makes the file for its owner only if it is missing; a link in its place is refused.
 pub(super) fn prepare_file(path: &Path) -> Result<(), Fault> {
     let mut options = OpenOptions::new();

@@ -12,7 +12,9 @@ use baton_coupa::sandbox::{
 
 use crate::support::tenant::{self, Remembered};
 use crate::support::truth::{DEFAULT_CLASSES, assert_equal};
+use crate::support::reader::C1z;
 use crate::support::{reader, tenant::client};
+use crate::targeted;
 
 /// Enough users for several pages and ranges, enough groups for a membership list as long as a page.
 fn config() -> SandboxConfig {
@@ -42,9 +44,19 @@ async fn compare(sandbox: &Running) {
     assert_equal(&reader::read(&file), &sandbox.truth(), &DEFAULT_CLASSES);
 }
 
+/// A full sync, and targeted ones beside it that show the same of their targets.
 async fn holds_under(readings: Readings) {
     let sandbox = tenant::start(SandboxConfig { readings, ..config() }).await;
-    compare(&sandbox).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sync.c1z");
+    synced(&sandbox, &file)
+        .await
+        .unwrap_or_else(|fault| panic!("{fault:?}"));
+    assert_equal(&reader::read(&file), &sandbox.truth(), &DEFAULT_CLASSES);
+    let full = C1z::open(&file).rows();
+    for targets in targeted::telling(&sandbox.truth()) {
+        targeted::compare(&sandbox, &file, &targets, &full).await;
+    }
 }
 
 fn rest<T: Default + Clone>(value: T) -> PerSurface<T> {

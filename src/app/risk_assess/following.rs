@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::tenant::Parts;
 use super::reports::Reports;
-use crate::config::RiskAssessSettings;
+use crate::config::{RiskAssessLogin, RiskAssessSettings};
 use crate::model::change::WriteTenant;
 use crate::model::downstream::{Ledger, Load, Outbox, Parcel, ParcelId, ParcelStage};
 use crate::model::fault::{Fault, FaultKind};
@@ -58,7 +58,7 @@ impl Following {
         let courier = match (&desk, settings.config.delivery) {
             (Some(desk), Delivery::QuickIntegration) => Some(Arc::new(Courier::new(
                 desk.clone(),
-                Arc::new(Quick::new(login(parts, settings)?)?),
+                Arc::new(Quick::new(login(parts.risk_assess.as_ref(), settings)?)?),
                 CourierConfig::default(),
             ))),
             _ => None,
@@ -169,12 +169,15 @@ impl Serving {
     }
 }
 
-fn login(parts: &Parts, settings: &RiskAssessSettings) -> Result<QuickIntegration, Fault> {
+/// Where to deliver and as whom; `sandbox` is the login of an embedded tenant.
+pub(in crate::app) fn login(
+    sandbox: Option<&RiskAssessLogin>,
+    settings: &RiskAssessSettings,
+) -> Result<QuickIntegration, Fault> {
     let wanted = settings
         .login
         .as_ref()
         .ok_or_else(|| Fault::internal("delivery by Quick Integration without a login"))?;
-    let sandbox = parts.risk_assess.as_ref();
     let login = match (&wanted.url, sandbox) {
         (None, Some(sandbox)) => sandbox,
         (Some(_), _) | (None, None) => wanted,

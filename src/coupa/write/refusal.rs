@@ -101,7 +101,7 @@ fn tell(call: &Call, trouble: &Trouble, said: &[u8]) -> Fault {
         Trouble::NoToken(_)
         | Trouble::UnknownHost
         | Trouble::Unreachable
-        | Trouble::Tls
+        | Trouble::Tls(_)
         | Trouble::Ours
         | Trouble::GraphqlRefused { .. }
         | Trouble::GraphqlPartial
@@ -165,6 +165,7 @@ fn rejected(call: &Call, status: u16, said: &[u8]) -> Fault {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::coupa::trouble::TlsFlaw;
     use crate::model::change::{Acted, Activity, ListKind};
     use crate::model::id::UserId;
 
@@ -221,7 +222,7 @@ mod tests {
             Trouble::TooMany { retry_after: None },
             Trouble::UnknownHost,
             Trouble::Unreachable,
-            Trouble::Tls,
+            Trouble::Tls(TlsFlaw::Expired),
             Trouble::Late,
             Trouble::NoToken(Box::new(Fault::unavailable("x"))),
         ];

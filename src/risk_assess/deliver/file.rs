@@ -51,6 +51,16 @@ impl FileForm {
     }
 }
 
+/// Columns that a file for the Quick Integration must have (D501).
+const REQUIRED: [Column; 6] = [
+    Column::Email,
+    Column::FirstName,
+    Column::LastName,
+    Column::Status,
+    Column::IsSupplierUser,
+    Column::IsAdministrator,
+];
+
 /// A file for the Quick Integration. `Debug` shows its size.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UsersFile {
@@ -73,6 +83,19 @@ impl UsersFile {
         let bytes = match form {
             FileForm::Csv => verbatim(&header, rows())?,
             FileForm::Xlsx => workbook(header, rows())?,
+        };
+        Ok(Self { form, bytes })
+    }
+
+    /// A file with the required columns (D501) and nobody in it: there is nothing in it to be made or changed.
+    pub fn without_rows(form: FileForm) -> Result<Self, Fault> {
+        let header: Vec<String> = REQUIRED
+            .iter()
+            .filter_map(|column| column.quick_integration().map(str::to_owned))
+            .collect();
+        let bytes = match form {
+            FileForm::Csv => verbatim(&header, std::iter::empty())?,
+            FileForm::Xlsx => workbook(header, std::iter::empty())?,
         };
         Ok(Self { form, bytes })
     }
@@ -176,6 +199,17 @@ mod tests {
             format!("{file:?}"),
             format!("users.csv of {} bytes", file.bytes.len())
         );
+    }
+
+    #[test]
+    fn a_file_without_rows_has_the_required_columns() {
+        let file = UsersFile::without_rows(FileForm::Csv).unwrap();
+        assert_eq!(
+            String::from_utf8(file.bytes).unwrap(),
+            "EmailAddress,FirstName,LastName,Activated,IsSupplierUser,IsAdministrator\r\n"
+        );
+        let book = sheet::read(&UsersFile::without_rows(FileForm::Xlsx).unwrap().bytes).unwrap();
+        assert_eq!((book.header.len(), book.lines.len()), (6, 0));
     }
 
     #[test]

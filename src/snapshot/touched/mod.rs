@@ -240,8 +240,8 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// Whether everything is there.
-fn holds(access: &Access, list: ListKind, ids: &[u64]) -> bool {
+/// Whether everything is there: the list of an account that our own steps left whole holds all of [`Entry::must_hold`].
+pub fn holds(access: &Access, list: ListKind, ids: &[u64]) -> bool {
     let held: BTreeSet<u64> = match list {
         ListKind::Roles => access.roles().iter().map(|id| id.get()).collect(),
         ListKind::Groups => access.groups().iter().map(|id| id.get()).collect(),
