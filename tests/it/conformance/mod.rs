@@ -297,7 +297,7 @@ conformance! {
         NoTemplates "Unimplemented",
     ];
     pc_41_a_targeted_sync_finds_what_a_full_one_finds: others::pc_41, [
-        GetsNoUsers "of a target",
+        GetsNoUsers "of a principal",
         GetDiffers "differ about",
         GetInvents "a missing",
         UnsupportedGetIsInternal "an unsupported type",

@@ -26,13 +26,18 @@ const ENDLESS: usize = 5_000;
 
 /// What a response may say about sibling chains: see PC-38.
 pub(super) fn siblings(notes: &[Any], next: &str) -> Result<Vec<String>, Violation> {
-    let told: Vec<&Any> = notes.iter().filter(|any| proto::is::<c1::EnqueuePageTokens>(any)).collect();
+    let told: Vec<&Any> = notes
+        .iter()
+        .filter(|any| proto::is::<c1::EnqueuePageTokens>(any))
+        .collect();
     let Some(first) = told.first() else {
         return Ok(Vec::new());
     };
     ensure(told.len() == 1, || "more than one EnqueuePageTokens".to_owned())?;
     let message = proto::annotation::<c1::EnqueuePageTokens>(std::slice::from_ref(*first));
-    let tokens = message.ok_or_else(|| "EnqueuePageTokens does not decode".to_owned())?.page_tokens;
+    let tokens = message
+        .ok_or_else(|| "EnqueuePageTokens does not decode".to_owned())?
+        .page_tokens;
     ensure(tokens.len() <= MOST_TOKENS, || format!("{} tokens", tokens.len()))?;
     ensure(tokens.iter().all(|token| !token.is_empty()), || {
         "an empty token".to_owned()
@@ -45,9 +50,10 @@ pub(super) fn siblings(notes: &[Any], next: &str) -> Result<Vec<String>, Violati
     ensure(!tokens.iter().any(|token| token == next), || {
         "a token equals next_page_token".to_owned()
     })?;
-    ensure(tokens.iter().collect::<BTreeSet<_>>().len() == tokens.len(), || {
-        "a token comes twice".to_owned()
-    })?;
+    ensure(
+        tokens.iter().collect::<BTreeSet<_>>().len() == tokens.len(),
+        || "a token comes twice".to_owned(),
+    )?;
     Ok(tokens)
 }
 
@@ -135,10 +141,13 @@ pub(super) async fn pc_41(subject: Subject) -> Verdict {
     ensure(read.contains("user") && read.len() > 1, || {
         format!("only {read:?} can be read one by one")
     })?;
-    ensure(read.is_subset(&kinds.into_iter().map(|kind| kind.id).collect()), || {
-        "a target of no type".to_owned()
-    })?;
-    let unknown = client.resource(id(&("unheard-of".to_owned(), "1".to_owned()))).await;
+    ensure(
+        read.is_subset(&kinds.into_iter().map(|kind| kind.id).collect()),
+        || "a target of no type".to_owned(),
+    )?;
+    let unknown = client
+        .resource(id(&("unheard-of".to_owned(), "1".to_owned())))
+        .await;
     let code = code(&unknown);
     ensure(code == Code::Unimplemented, || {
         format!("GetResource of an unsupported type: {code:?}")
@@ -148,12 +157,19 @@ pub(super) async fn pc_41(subject: Subject) -> Verdict {
 }
 
 /// What hangs on a target: entitlements, grants, and whoever holds them.
-async fn on_target(client: &Client, whole: &harvest::Store, resource: &c1::Resource, target: &Key) -> Verdict {
+async fn on_target(
+    client: &Client,
+    whole: &harvest::Store,
+    resource: &c1::Resource,
+    target: &Key,
+) -> Verdict {
     let scope = || Scope::Resource(Box::new(resource.clone()));
     let prefix = format!("{}:{}:", target.0, target.1);
     let listed = client.all(&Entitlements(scope()), SYNC).await?;
     let foreign = listed.iter().any(|row| !whole.entitlements.contains_key(&row.id));
-    ensure(!foreign, || format!("{target:?} has entitlements that a full sync lacks"))?;
+    ensure(!foreign, || {
+        format!("{target:?} has entitlements that a full sync lacks")
+    })?;
     let grants = client.all(&Grants(scope()), SYNC).await?;
     let ids: BTreeSet<&String> = grants.iter().map(|row| &row.id).collect();
     let known: BTreeSet<&String> = whole.grants.keys().filter(|id| id.starts_with(&prefix)).collect();
@@ -195,7 +211,10 @@ pub(super) async fn pc_48(subject: Subject) -> Verdict {
         .ok_or_else(|| "no type is listed as a whole".to_owned())?;
     let single = whole.resources.last().cloned().unwrap_or_default();
     through(subject, &Types, |row| row.id.clone()).await?;
-    through(subject, &Resources::of("user"), |row| format!("{:?}", key(row.id.as_ref()))).await?;
+    through(subject, &Resources::of("user"), |row| {
+        format!("{:?}", key(row.id.as_ref()))
+    })
+    .await?;
     through(subject, &Templates { kind: kind.clone() }, |row| row.slug.clone()).await?;
     let scope = Scope::Resource(Box::new(single));
     through(subject, &Entitlements(scope), |row| row.id.clone()).await?;
@@ -205,7 +224,13 @@ pub(super) async fn pc_48(subject: Subject) -> Verdict {
 /// A listing begins in trouble and is asked for again, three times, as a syncer does it; then the trouble passes.
 async fn through<L: Listing>(subject: Subject, listing: &L, id: impl Fn(&L::Row) -> String) -> Verdict {
     let untroubled = subject.start(Upstream::Healthy).await;
-    let expected: BTreeSet<String> = untroubled.client().all(listing, SYNC).await?.iter().map(&id).collect();
+    let expected: BTreeSet<String> = untroubled
+        .client()
+        .all(listing, SYNC)
+        .await?
+        .iter()
+        .map(&id)
+        .collect();
     let server = subject.start(Upstream::Healthy).await;
     server.trouble();
     let mut token = String::new();
@@ -232,7 +257,11 @@ async fn through<L: Listing>(subject: Subject, listing: &L, id: impl Fn(&L::Row)
         }
     }
     ensure(rows == expected, || {
-        format!("after {troubles} troubles {} rows of {} came", rows.len(), expected.len())
+        format!(
+            "after {troubles} troubles {} rows of {} came",
+            rows.len(),
+            expected.len()
+        )
     })
 }
 
@@ -320,7 +349,9 @@ pub(super) async fn pc_60(subject: Subject) -> Verdict {
     let codes = tokio::time::timeout(AT_ONCE, answers)
         .await
         .map_err(|_| "a ticket call hangs".to_owned())?;
-    ensure(!codes.contains(&Code::Ok), || format!("ticket calls answer {codes:?}"))?;
+    ensure(!codes.contains(&Code::Ok), || {
+        format!("ticket calls answer {codes:?}")
+    })?;
     let mut assets = AssetServiceClient::new(channel);
     let stream = assets.get_asset(c1::AssetServiceGetAssetRequest::default()).await;
     let mut stream = stream.map_err(|status| named("GetAsset", &status))?.into_inner();
@@ -344,6 +375,8 @@ fn siblings_in_order_are_told_from_others() {
     let told = |tokens: Vec<String>| siblings(&[enqueue(tokens)], "t1").unwrap_err().0;
     assert!(told(numbered(1025)).contains("1025"));
     assert!(told(vec!["x".repeat(LONGEST_TOKEN + 1)]).contains("1 MiB"));
-    let large = (0..17).map(|number| format!("{number}-") + &"x".repeat(1_000_000)).collect();
+    let large = (0..17)
+        .map(|number| format!("{number}-") + &"x".repeat(1_000_000))
+        .collect();
     assert!(told(large).contains("bytes"));
 }

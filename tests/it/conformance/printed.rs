@@ -52,7 +52,11 @@ async fn offered() -> Offered {
     let client = server.client();
     let channel = || client.channel.clone();
     let types = client.all(&Types, SYNC).await.unwrap();
-    let user = client.all(&Resources::of("user"), SYNC).await.unwrap().swap_remove(0);
+    let user = client
+        .all(&Resources::of("user"), SYNC)
+        .await
+        .unwrap()
+        .swap_remove(0);
     let grant = GrantManagerServiceClient::new(channel())
         .grant(c1::GrantManagerServiceGrantRequest::default())
         .await;
@@ -111,7 +115,8 @@ fn parse<M: Message + Name + Default>(message: &str, text: &str) -> Result<M, Vi
     let mut json = serde_json::Deserializer::from_str(text);
     let parsed = DynamicMessage::deserialize(descriptor, &mut json)
         .map_err(|error| format!("not protojson of {message}: {error}"))?;
-    json.end().map_err(|error| format!("something after the message: {error}"))?;
+    json.end()
+        .map_err(|error| format!("something after the message: {error}"))?;
     let bytes = parsed.encode_to_vec();
     let bytes = if message == "google.protobuf.Any" {
         let any = prost_types::Any::decode(bytes.as_slice()).map_err(|error| error.to_string())?;
@@ -175,9 +180,10 @@ const SECRET: [&str; 4] = ["secret", "password", "token", "smtp-url"];
 
 fn pc_20(text: &str, _: &Offered) -> Verdict {
     let schema: config::Configuration = parse("c1.config.v1.Configuration", text)?;
-    ensure(!schema.fields.is_empty() && !schema.display_name.is_empty(), || {
-        "an empty configuration".to_owned()
-    })?;
+    ensure(
+        !schema.fields.is_empty() && !schema.display_name.is_empty(),
+        || "an empty configuration".to_owned(),
+    )?;
     for field in &schema.fields {
         let secret = SECRET.iter().any(|word| field.name.contains(word));
         ensure(field.is_secret == secret, || {
@@ -186,7 +192,9 @@ fn pc_20(text: &str, _: &Offered) -> Verdict {
         ensure(field.field.is_some(), || format!("{:?} has no type", field.name))?;
     }
     let names: BTreeSet<&String> = schema.fields.iter().map(|field| &field.name).collect();
-    ensure(names.len() == schema.fields.len(), || "a field comes twice".to_owned())
+    ensure(names.len() == schema.fields.len(), || {
+        "a field comes twice".to_owned()
+    })
 }
 
 type Spoil = fn(&mut Value);
@@ -201,7 +209,10 @@ async fn judge(check: fn(&str, &Offered) -> Verdict, command: &str, spoils: &[(&
         let Err(Violation(found)) = check(&json.to_string(), &offered) else {
             panic!("a text passed that should fail with {words:?}");
         };
-        assert!(found.contains(words), "{words:?}: rejected for another reason: {found}");
+        assert!(
+            found.contains(words),
+            "{words:?}: rejected for another reason: {found}"
+        );
     }
     let Err(Violation(found)) = check(&(text + "}"), &offered) else {
         panic!("a text with something after it passed");
@@ -232,7 +243,9 @@ async fn pc_17_capabilities_tell_the_types_that_are_listed() {
         ("an Any of", |json| {
             *json = json!({"@type": "type.googleapis.com/c1.connector.v2.ConnectorMetadata"});
         }),
-        ("not sorted by id", |json| rows(json, "resourceTypeCapabilities").reverse()),
+        ("not sorted by id", |json| {
+            rows(json, "resourceTypeCapabilities").reverse()
+        }),
         ("differ from those", |json| {
             rows(json, "resourceTypeCapabilities").pop();
         }),
@@ -253,20 +266,26 @@ async fn pc_18_capabilities_tell_the_calls_that_work() {
         rows(json, "connectorCapabilities").retain(|known| known != name);
     }
     let spoils: &[(&str, Spoil)] = &[
-        ("not sorted by number", |json| rows(json, "connectorCapabilities").reverse()),
+        ("not sorted by number", |json| {
+            rows(json, "connectorCapabilities").reverse()
+        }),
         ("not sorted by number", |json| {
             let first = rows(json, "connectorCapabilities")[0].clone();
             rows(json, "connectorCapabilities").insert(0, first);
         }),
         ("SYNC is missing", |json| without(json, "CAPABILITY_SYNC")),
-        ("CAPABILITY_PROVISION and", |json| without(json, "CAPABILITY_PROVISION")),
+        ("CAPABILITY_PROVISION and", |json| {
+            without(json, "CAPABILITY_PROVISION")
+        }),
         ("CAPABILITY_ACCOUNT_PROVISIONING and", |json| {
             without(json, "CAPABILITY_ACCOUNT_PROVISIONING");
         }),
         ("CAPABILITY_RESOURCE_DELETE and", |json| {
             without(json, "CAPABILITY_RESOURCE_DELETE");
         }),
-        ("CAPABILITY_ACTIONS and", |json| without(json, "CAPABILITY_ACTIONS")),
+        ("CAPABILITY_ACTIONS and", |json| {
+            without(json, "CAPABILITY_ACTIONS")
+        }),
         ("CAPABILITY_TARGETED_SYNC and", |json| {
             without(json, "CAPABILITY_TARGETED_SYNC");
         }),

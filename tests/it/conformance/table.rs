@@ -51,7 +51,8 @@ fn tests(folder: &Path, module: &str, found: &mut BTreeSet<String>) {
         let text = fs::read_to_string(&path).unwrap();
         let mut under_test = false;
         for line in text.lines().map(str::trim) {
-            under_test = (under_test || line.starts_with("#[tokio::test") || line == "#[test]") && !line.is_empty();
+            under_test =
+                (under_test || line.starts_with("#[tokio::test") || line == "#[test]") && !line.is_empty();
             let function = line.strip_prefix("async fn ").or(line.strip_prefix("fn "));
             let name = match function {
                 Some(name) if under_test => name.split('(').next(),
@@ -108,7 +109,11 @@ fn problems(text: &str, there_are: &BTreeSet<String>) -> Vec<String> {
 
 fn there_are() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    tests(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it"), "", &mut found);
+    tests(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it"),
+        "",
+        &mut found,
+    );
     found
 }
 
@@ -121,19 +126,30 @@ fn the_table_of_checks_is_complete_and_true() {
 
 #[test]
 fn a_table_that_lies_is_found_out() {
-    let there_are: BTreeSet<String> = (1..=CHECKS).map(|number| format!("a::pc_{number:02}_b")).collect();
+    let there_are: BTreeSet<String> = (1..=CHECKS)
+        .map(|number| format!("a::pc_{number:02}_b"))
+        .collect();
     let line = |number: u32| format!("| PC-{number} | something | `a::pc_{number:02}_b` | |\n");
     let good: String = (1..=CHECKS).map(line).collect();
     assert_eq!(problems(&good, &there_are), Vec::<String>::new());
     for (spoiled, told) in [
         (good.replace("| PC-7 |", "| PC-8 |"), "PC-7 is there 0 times"),
-        (good.clone() + "| PC-61 | more | | a reason |\n", "there is no PC-61"),
+        (
+            good.clone() + "| PC-61 | more | | a reason |\n",
+            "there is no PC-61",
+        ),
         (good.replace("`a::pc_09_b`", "`a::gone`"), "names a::gone"),
         (good.replace("`a::pc_09_b`", ""), "PC-9 names neither"),
         (good.replace("`a::pc_09_b`", ""), "a::pc_09_b is not in the table"),
-        (good.replace("| PC-9 | something |", "| PC-9 | |"), "PC-9 says nothing"),
+        (
+            good.replace("| PC-9 | something |", "| PC-9 | |"),
+            "PC-9 says nothing",
+        ),
     ] {
         let problems = problems(&spoiled, &there_are);
-        assert!(problems.iter().any(|problem| problem.contains(told)), "{told}: {problems:?}");
+        assert!(
+            problems.iter().any(|problem| problem.contains(told)),
+            "{told}: {problems:?}"
+        );
     }
 }

@@ -42,7 +42,9 @@ impl ResourceGetterService for State {
             return Err(Status::not_found("user"));
         }
         let rows = self.resources(kind, false);
-        let row = rows.into_iter().find(|row| key(row.id.as_ref()).as_ref() == Some(&wanted));
+        let row = rows
+            .into_iter()
+            .find(|row| key(row.id.as_ref()).as_ref() == Some(&wanted));
         let mut resource = match row {
             Some(row) => row,
             None if self.has(Defect::GetInvents) => data::resource(kind, id, Vec::new()),
@@ -70,8 +72,10 @@ impl EventService for State {
             cursor => cursor.parse().map_err(|_| Status::invalid_argument("cursor"))?,
         };
         let end = EVENTS.min(start + EVENTS_PER_PAGE);
-        let used = !self.cursors.lock().unwrap().insert(ask.cursor.clone());
-        let end = if used && self.has(Defect::CursorOnce) { start } else { end };
+        let back = !self.cursors.lock().unwrap().insert(ask.cursor.clone());
+        if back && self.has(Defect::CursorOnce) {
+            return Ok(Response::new(c1::ListEventsResponse::default()));
+        }
         let event = |number: usize| c1::Event {
             id: number.to_string(),
             ..Default::default()

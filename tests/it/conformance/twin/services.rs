@@ -304,10 +304,16 @@ impl State {
             Some(Defect::EnqueuesEmpty) => vec![enqueue(vec![String::new()])],
             Some(Defect::EnqueuesNext) if !next.is_empty() => vec![enqueue(vec![next.to_owned()])],
             Some(Defect::EnqueuesMany) => {
-                vec![enqueue((0..1025).map(|number| format!("at-{number}-0")).collect())]
+                vec![enqueue(
+                    (0..1025).map(|number| format!("at-{number}-0")).collect(),
+                )]
             }
             Some(Defect::EnqueuesMuch) => {
-                vec![enqueue((0..17).map(|number| format!("{number}-") + &"x".repeat(1_000_000)).collect())]
+                vec![enqueue(
+                    (0..17)
+                        .map(|number| format!("{number}-") + &"x".repeat(1_000_000))
+                        .collect(),
+                )]
             }
             _ => Vec::new(),
         }
