@@ -200,7 +200,7 @@ async fn a_filter_that_is_refused_is_not_asked_again() {
 async fn a_filter_that_leaves_out_a_holder_whom_the_probe_saw_is_noticed() {
     for (kind, id) in COMMON {
         a_pass_tells(kind, id, |world, holders| {
-            world.filter_skips.extend(holders.first())
+            world.filter_skips.extend(holders.first());
         })
         .await;
         // Nobody at all: not an answer, although no row speaks against it.
