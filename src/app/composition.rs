@@ -9,15 +9,17 @@
 //! Invariant: whoever makes changes does it through the same decorators, and ends them before the process does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::changes::Changes;
 use super::risk_assess::{Following, Serving};
-use super::tenant::{self, Composed, Kept};
+use super::tenant::{self, Composed, Kept, Parts};
 use super::turn::InTurn;
 use crate::config::{ChangeSettings, RiskAssessSettings, TenantSettings};
 use crate::connector::Connector;
 use crate::model::change::WriteTenant;
 use crate::model::fault::Fault;
+use crate::provision::Provision;
 
 /// A connector, what works beside it, and what must live as long as it does.
 pub(super) struct Composition {
@@ -25,32 +27,15 @@ pub(super) struct Composition {
     /// Name under which state and files of this tenant are kept.
     pub(super) key: String,
     changes: Option<Making>,
-    beside: Option<Serving>,
     _kept: Kept,
 }
 
 /// How changes are made.
 enum Making {
     /// With the right to write, from the start.
-    Now(Changes),
+    Now(AtWork),
     /// As soon as nobody else has that right.
     InTurn(Arc<InTurn>),
-}
-
-impl Making {
-    fn writes(&self) -> Arc<dyn WriteTenant> {
-        match self {
-            Self::Now(changes) => changes.engine.clone(),
-            Self::InTurn(changes) => changes.clone(),
-        }
-    }
-
-    async fn end(self) {
-        match self {
-            Self::Now(changes) => changes.end().await,
-            Self::InTurn(changes) => changes.end().await,
-        }
-    }
 }
 
 impl Composition {
@@ -61,11 +46,12 @@ impl Composition {
         risk_assess: &RiskAssessSettings,
     ) -> Result<Self, Fault> {
         let composed = tenant::compose(tenant, |_| None).await?;
+        let following = Followed::over(&composed.parts, risk_assess)?;
         let making = match changes {
-            Some(wanted) => Some(Making::Now(Changes::begin(&composed.parts, wanted)?)),
+            Some(wanted) => Some(Making::Now(AtWork::begin(&composed.parts, wanted, &following)?)),
             None => None,
         };
-        Self::over(composed, making, risk_assess)
+        Ok(Self::over(composed, following, making))
     }
 
     /// The same, but lives on while another process has the right to write: see [`InTurn`].
@@ -75,39 +61,38 @@ impl Composition {
         risk_assess: &RiskAssessSettings,
     ) -> Result<Self, Fault> {
         let composed = tenant::compose(tenant, |_| None).await?;
+        let following = Followed::over(&composed.parts, risk_assess)?;
         let making = match changes {
-            Some(wanted) => Some(Making::InTurn(InTurn::begin(&composed.parts, wanted).await?)),
+            Some(wanted) => {
+                let turn = InTurn::begin(&composed.parts, wanted, following.clone()).await?;
+                Some(Making::InTurn(turn))
+            }
             None => None,
         };
-        Self::over(composed, making, risk_assess)
+        Ok(Self::over(composed, following, making))
     }
 
-    fn over(
-        composed: Composed,
-        changes: Option<Making>,
-        risk_assess: &RiskAssessSettings,
-    ) -> Result<Self, Fault> {
-        let following = Following::over(&composed.parts, risk_assess)?.map(Arc::new);
+    fn over(composed: Composed, following: Followed, changes: Option<Making>) -> Self {
         let mut connector = composed.connector;
-        if let Some(following) = &following {
+        if let Some(following) = &following.engine {
             connector = connector.with_downstream(following.downstream.clone());
         }
-        let mut beside = None;
-        if let Some(changes) = &changes {
-            let mut writes = changes.writes();
-            if let Some(following) = following {
-                writes = following.around(writes);
-                beside = Some(following.serve(risk_assess.interval));
-            }
-            connector = connector.with_writes(writes);
+        if let Some(making) = &changes {
+            let writes: Arc<dyn WriteTenant> = match making {
+                Making::Now(work) => work.engine(),
+                Making::InTurn(turn) => turn.clone(),
+            };
+            connector = connector.with_writes(match &following.engine {
+                Some(following) => following.around(writes),
+                None => writes,
+            });
         }
-        Ok(Self {
+        Self {
             connector: Arc::new(connector),
             key: composed.key,
             changes,
-            beside,
             _kept: composed.kept,
-        })
+        }
     }
 
     /// Whether changes are made.
@@ -117,16 +102,64 @@ impl Composition {
 
     /// Takes no new change and waits for what is under way, within a bound.
     pub(super) async fn end(self) {
+        match self.changes {
+            Some(Making::Now(work)) => work.end().await,
+            Some(Making::InTurn(turn)) => turn.end().await,
+            None => {}
+        }
+    }
+}
+
+/// The engine that follows accounts, and how often it looks by itself.
+#[derive(Clone)]
+pub(super) struct Followed {
+    /// `None` where nothing is kept between runs.
+    engine: Option<Arc<Following>>,
+    interval: Option<Duration>,
+}
+
+impl Followed {
+    fn over(parts: &Parts, settings: &RiskAssessSettings) -> Result<Self, Fault> {
+        Ok(Self {
+            engine: Following::over(parts, settings)?.map(Arc::new),
+            interval: settings.interval,
+        })
+    }
+}
+
+/// What only one process of a tenant does: changes, and delivery beside them.
+pub(super) struct AtWork {
+    changes: Changes,
+    beside: Option<Serving>,
+}
+
+impl AtWork {
+    /// Takes the right to write, and begins.
+    pub(super) fn begin(
+        parts: &Parts,
+        changes: &ChangeSettings,
+        following: &Followed,
+    ) -> Result<Self, Fault> {
+        let changes = Changes::begin(parts, changes)?;
+        let serve = |engine: Arc<Following>| engine.serve(following.interval);
+        Ok(Self {
+            changes,
+            beside: following.engine.clone().map(serve),
+        })
+    }
+
+    /// What makes the changes.
+    pub(super) fn engine(&self) -> Arc<Provision> {
+        self.changes.engine.clone()
+    }
+
+    /// Takes no new change and waits for what is under way, within a bound.
+    pub(super) async fn end(self) {
         let beside = async {
             if let Some(beside) = self.beside {
                 beside.end().await;
             }
         };
-        let changes = async {
-            if let Some(changes) = self.changes {
-                changes.end().await;
-            }
-        };
-        tokio::join!(beside, changes);
+        tokio::join!(beside, self.changes.end());
     }
 }

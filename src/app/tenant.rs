@@ -74,11 +74,7 @@ pub(super) async fn compose(
     }
     let reached = reach(settings).await?;
     let risk_assess = reached.risk_assess();
-    let Reached {
-        config,
-        key,
-        sandbox,
-    } = reached;
+    let Reached { config, key, sandbox } = reached;
     let (place, temporary) = place(&settings.state_dir)?;
     let state = open_state(&place, &key, &config.client_id)?.map(Arc::new);
     let coupa = Arc::new(Coupa::new(config)?);

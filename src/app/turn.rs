@@ -1,15 +1,16 @@
 //! Changes by a process that must live on while another one has the right to make them: a runner's child beside another runner's, or beside a child
 //! that is about to end.
 //!
-//! Invariant: nothing is written without the right; it is asked for at the start and, until it is there, by every change. Reading, checks and
-//! plans need no right.
+//! Invariant: nothing is written and nothing delivered without the right; it is asked for at the start and, until it is there, by every change.
+//! Reading, checks and plans need no right.
 
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use tonic::async_trait;
 
-use super::changes::{self, Changes};
+use super::changes;
+use super::composition::{AtWork, Followed};
 use super::tenant::Parts;
 use crate::config::ChangeSettings;
 use crate::model::change::{Change, Order, Outcome, Plan, WriteTenant};
@@ -20,6 +21,7 @@ use crate::provision::Provision;
 pub(super) struct InTurn {
     parts: Parts,
     settings: ChangeSettings,
+    following: Followed,
     /// Asked for what needs no right.
     planner: Arc<Provision>,
     held: Mutex<Held>,
@@ -27,21 +29,29 @@ pub(super) struct InTurn {
 
 enum Held {
     NotYet,
-    Now(Changes),
+    Now(AtWork),
     Ended,
 }
 
 impl InTurn {
     /// Takes the right to write if it is free; tells if it is not.
-    pub(super) async fn begin(parts: &Parts, settings: &ChangeSettings) -> Result<Arc<Self>, Fault> {
+    pub(super) async fn begin(
+        parts: &Parts,
+        settings: &ChangeSettings,
+        following: Followed,
+    ) -> Result<Arc<Self>, Fault> {
         let this = Self {
             parts: parts.clone(),
             settings: settings.clone(),
+            following,
             planner: changes::rehearsed(parts, settings)?,
             held: Mutex::new(Held::NotYet),
         };
         if let Err(fault) = this.engine().await {
-            tracing::warn!(?fault, "serving reads; each change asks for the right to write again");
+            tracing::warn!(
+                ?fault,
+                "serving reads; each change asks for the right to write again"
+            );
         }
         Ok(Arc::new(this))
     }
@@ -49,22 +59,24 @@ impl InTurn {
     async fn engine(&self) -> Result<Arc<Provision>, Fault> {
         let mut held = self.held.lock().await;
         match &*held {
-            Held::Now(changes) => Ok(changes.engine.clone()),
+            Held::Now(work) => Ok(work.engine()),
             Held::NotYet => {
-                let changes = Changes::begin(&self.parts, &self.settings)?;
-                let engine = changes.engine.clone();
-                *held = Held::Now(changes);
+                let work = AtWork::begin(&self.parts, &self.settings, &self.following)?;
+                let engine = work.engine();
+                *held = Held::Now(work);
                 Ok(engine)
             }
-            Held::Ended => Err(Fault::unavailable("the connector is stopping; nothing was changed")),
+            Held::Ended => Err(Fault::unavailable(
+                "the connector is stopping; nothing was changed",
+            )),
         }
     }
 
     /// Takes no new change and waits for those under way, within a bound.
     pub(super) async fn end(&self) {
         let held = std::mem::replace(&mut *self.held.lock().await, Held::Ended);
-        if let Held::Now(changes) = held {
-            changes.end().await;
+        if let Held::Now(work) = held {
+            work.end().await;
         }
     }
 }

@@ -233,9 +233,9 @@ impl Database {
             Ok(())
         };
         let read = || -> rusqlite::Result<Vec<MissingPrincipal>> {
-            let mut select = self
-                .db
-                .prepare("select id, kind, resource from missing_principals where id > ?1 order by id limit ?2")?;
+            let mut select = self.db.prepare(
+                "select id, kind, resource from missing_principals where id > ?1 order by id limit ?2",
+            )?;
             let rows = select.query_map(params![after, limit], |row| {
                 Ok(MissingPrincipal {
                     row: row.get(0)?,

@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::presets::NOTHING;
 use comfy_table::Table;
+use comfy_table::presets::NOTHING;
 use serde::Serialize;
 
 use super::{exit, plain};
@@ -25,8 +25,18 @@ pub fn table(tenant: &str, report: &Report) -> String {
         let new = area.replace(check.area()) != Some(check.area());
         let heading = if new { check.area().name() } else { "" };
         let (sign, word) = sign(&finding.verdict);
-        table.add_row([heading, &format!("{sign} {word}"), check.id(), &plain(&finding.saw)]);
-        for line in finding.details.iter().map(|line| plain(line)).chain(advice(finding)) {
+        table.add_row([
+            heading,
+            &format!("{sign} {word}"),
+            check.id(),
+            &plain(&finding.saw),
+        ]);
+        for line in finding
+            .details
+            .iter()
+            .map(|line| plain(line))
+            .chain(advice(finding))
+        {
             table.add_row(["", "", "", &format!("  {line}")]);
         }
     }
@@ -71,7 +81,9 @@ fn totals(report: &Report) -> String {
     } else {
         "a sync would not be complete"
     };
-    format!("{fine} fine, {warning} warning, {failing} failing, {unknown} unknown, {not_needed} not needed: {sync}")
+    format!(
+        "{fine} fine, {warning} warning, {failing} failing, {unknown} unknown, {not_needed} not needed: {sync}"
+    )
 }
 
 /// The report as one JSON object, ending with a newline.
@@ -80,7 +92,10 @@ pub fn json(tenant: &str, report: &Report) -> Result<String, serde_json::Error> 
         form: FORM,
         tenant,
         complete_sync: report.would_sync_completely(),
-        exit_code: report.outcome().err().map_or(exit::SUCCESS, |fault| exit::code(&fault)),
+        exit_code: report
+            .outcome()
+            .err()
+            .map_or(exit::SUCCESS, |fault| exit::code(&fault)),
         counts: Counts::of(report),
         checks: report.findings().iter().map(Row::of).collect(),
     };
@@ -188,9 +203,16 @@ mod tests {
         let text = table("acme.coupahost.com", &report());
         let line = |part: &str| {
             let found = text.lines().find(|line| line.contains(part));
-            found.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
+            found
+                .unwrap_or_default()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
         };
-        assert!(line("host-resolves").starts_with("host + fine host-resolves"), "{text}");
+        assert!(
+            line("host-resolves").starts_with("host + fine host-resolves"),
+            "{text}"
+        );
         assert!(line("host-connects").starts_with("+ fine"), "{text}");
         assert_eq!(
             line("scope-common-read"),
@@ -213,14 +235,24 @@ mod tests {
         let text = json("acme.coupahost.com", &report()).unwrap();
         let document: serde_json::Value = serde_json::from_str(&text).unwrap();
         let names: Vec<_> = document.as_object().unwrap().keys().collect();
-        assert_eq!(names, ["form", "tenant", "complete_sync", "exit_code", "counts", "checks"]);
         assert_eq!(
-            (&document["complete_sync"], &document["exit_code"], &document["form"]),
+            names,
+            ["form", "tenant", "complete_sync", "exit_code", "counts", "checks"]
+        );
+        assert_eq!(
+            (
+                &document["complete_sync"],
+                &document["exit_code"],
+                &document["form"]
+            ),
             (&false.into(), &7.into(), &1.into())
         );
         let checks = document["checks"].as_array().unwrap();
         assert_eq!(checks.len(), Check::ALL.len());
-        let scope = checks.iter().find(|check| check["id"] == "scope-common-read").unwrap();
+        let scope = checks
+            .iter()
+            .find(|check| check["id"] == "scope-common-read")
+            .unwrap();
         assert_eq!(
             *scope,
             serde_json::json!({
@@ -231,7 +263,10 @@ mod tests {
         );
         let roles = checks.iter().find(|check| check["id"] == "object-roles").unwrap();
         assert_eq!(roles["waits_for"], "scope-common-read");
-        let verdicts: BTreeSet<&str> = checks.iter().map(|check| check["verdict"].as_str().unwrap()).collect();
+        let verdicts: BTreeSet<&str> = checks
+            .iter()
+            .map(|check| check["verdict"].as_str().unwrap())
+            .collect();
         assert_eq!(verdicts.len(), 5);
     }
 }

@@ -68,9 +68,10 @@ const THE_RUNNERS: &[&str] = &[
 
 /// Turns problems with values that only the runner heeds into warnings.
 pub(super) fn leave_to_runner(problems: &mut Vec<Problem>, warnings: &mut Vec<String>) {
-    let told = problems.extract_if(.., |problem| {
-        matches!(problem, Problem::Invalid { name, .. } if THE_RUNNERS.contains(name))
-    });
+    let told = problems.extract_if(
+        ..,
+        |problem| matches!(problem, Problem::Invalid { name, .. } if THE_RUNNERS.contains(name)),
+    );
     warnings.extend(told.map(|problem| format!("{problem}; it has no effect here, only in the runner")));
 }
 

@@ -15,7 +15,10 @@ const STRAY: &str = "stray";
 
 /// Whether a runner wrote this command line.
 pub(super) fn is_child(args: &[OsString]) -> bool {
-    args.iter().skip(1).last().is_some_and(|last| last == Topic::Child.word())
+    args.iter()
+        .skip(1)
+        .last()
+        .is_some_and(|last| last == Topic::Child.word())
 }
 
 /// The runner's flags, and words that stand alone: values of flags that were set aside.
@@ -33,7 +36,9 @@ pub(super) fn parse(mut args: Vec<OsString>) -> Parsed {
         let problem = match command().try_get_matches_from(&args) {
             Ok(matches) => {
                 if matches.get_many::<String>(STRAY).is_some() {
-                    warnings.push("words of the command line that belong to no known flag have no effect".to_owned());
+                    warnings.push(
+                        "words of the command line that belong to no known flag have no effect".to_owned(),
+                    );
                 }
                 return match flags(Verb::Child, &[(Topic::Child, &matches)]) {
                     Ok(flags) => Parsed {
@@ -49,7 +54,9 @@ pub(super) fn parse(mut args: Vec<OsString>) -> Parsed {
         let Some(flag) = set_aside(&mut args, &problem) else {
             return refused(problem, warnings);
         };
-        warnings.push(format!("unknown flag {flag} has no effect: it is the runner's business"));
+        warnings.push(format!(
+            "unknown flag {flag} has no effect: it is the runner's business"
+        ));
     }
 }
 

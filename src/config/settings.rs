@@ -231,16 +231,16 @@ impl Reader<'_> {
     fn sync_scope(&mut self) -> sync::Scope {
         let resources_only = self.values.switch("skip-entitlements-and-grants");
         let skip_grants = self.values.switch("skip-grants");
-        let targets = self.targets();
-        if targets.is_empty() {
-            if skip_grants && self.values.list("sync-resources").is_empty() {
+        if self.values.list("sync-resources").is_empty() {
+            if skip_grants {
                 // The ecosystem's words. A full run without grants would say that everybody has lost everything.
                 let problem = "skip-grants can only be set within a targeted sync";
                 self.problems.push(Problem::Unusable(problem.to_owned()));
             }
-            return match resources_only {
-                true => sync::Scope::ResourcesOnly,
-                false => sync::Scope::Full,
+            return if resources_only {
+                sync::Scope::ResourcesOnly
+            } else {
+                sync::Scope::Full
             };
         }
         let depth = match (resources_only, skip_grants) {
@@ -248,14 +248,8 @@ impl Reader<'_> {
             (false, true) => sync::Depth::Entitlements,
             (false, false) => sync::Depth::Grants,
         };
-        sync::Targets::new(targets, depth).map_or_else(
-            |fault| {
-                self.problems
-                    .push(Problem::Unusable(format!("sync-resources: {fault}")));
-                sync::Scope::Full
-            },
-            sync::Scope::Targeted,
-        )
+        // Fails only where every value was noted as a problem.
+        sync::Targets::new(self.targets(), depth).map_or(sync::Scope::Full, sync::Scope::Targeted)
     }
 
     /// Those that can be read; the others are noted by their place in the list.

@@ -254,13 +254,12 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new(
         "sync-resources",
         Kind::List,
-        "Sync these resources only, and who holds them, as a partial run: bid:r:TYPE/ID such as bid:r:role/7; with \
-         --sync-resource-types they must be of those types, and grants to others are left out",
+        "Sync these resources only, with whoever holds them: bid:r:TYPE/ID, of the types of --sync-resource-types if set",
     ),
     Setting::new(
         "skip-grants",
         Kind::Switch,
-        "Sync the resources of --sync-resources without who holds them",
+        "Sync the resources of --sync-resources without whoever holds them",
     ),
     Setting::new(
         "external-resource-c1z",

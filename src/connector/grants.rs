@@ -127,7 +127,10 @@ impl Connector {
         recall: &Recall,
     ) -> Result<Option<Answer<c1::Grant>>, Fault> {
         if let Some(counted) = recall.holders(place.item) {
-            let after = (token.last.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+            let after = (
+                token.last.map_or(Bound::Unbounded, Bound::Excluded),
+                Bound::Unbounded,
+            );
             let holders = counted.range(after).filter(|(_, class)| self.lists(**class));
             let page = fill(holders.map(|(id, _)| (*id, place.grant(*id))), place.budget);
             return Ok(Some(page_after(page.rows, page.more_after, place.item, token)));
@@ -145,7 +148,10 @@ impl Connector {
         let Some(shown) = self.ask(&question, token.last, place.budget.rows).await? else {
             return Ok(None);
         };
-        let holders = shown.holders.iter().filter(|(_, account)| self.lists(account.class));
+        let holders = shown
+            .holders
+            .iter()
+            .filter(|(_, account)| self.lists(account.class));
         let page = fill(holders.map(|(id, _)| (*id, place.grant(*id))), place.budget);
         let next = page.more_after.or(shown.last);
         Ok(Some(page_after(page.rows, next, place.item, token)))

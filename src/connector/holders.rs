@@ -104,9 +104,7 @@ impl Connector {
             }
         }
         let holders = Arc::new(holders);
-        question
-            .recall
-            .keep_holders(question.item, Arc::clone(&holders));
+        question.recall.keep_holders(question.item, Arc::clone(&holders));
         Ok(Some(holders))
     }
 

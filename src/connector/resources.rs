@@ -336,7 +336,10 @@ fn listed(complete: &Complete, key: &Key) -> Option<c1::Resource> {
 fn unlisted(class: AccountClass) -> Fault {
     Fault::new(
         FaultKind::NotFound,
-        format!("Coupa has this user, an account of class {}, which is not synced", class.name()),
+        format!(
+            "Coupa has this user, an account of class {}, which is not synced",
+            class.name()
+        ),
     )
     .advise("see the setting account-classes")
 }

@@ -34,22 +34,23 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(config: &CoupaConfig) -> Result<Self, Fault> {
-        Ok(Self::over(Arc::new(Transport::new(config)?), config, READ_SCOPES))
+    pub(crate) fn new(config: CoupaConfig) -> Result<Self, Fault> {
+        let transport = Arc::new(Transport::new(&config)?);
+        Ok(Self::over(transport, config, READ_SCOPES))
     }
 
     /// A client that shares connections, pace and counters with others, and reads with exactly these scopes.
     pub(crate) fn over(
         transport: Arc<Transport>,
-        config: &CoupaConfig,
+        config: CoupaConfig,
         scopes: &'static [&'static str],
     ) -> Self {
         Self {
             timeouts: config.timeouts,
             transport,
-            reading: TokenSource::new(config, config.timeouts, scopes),
-            writing: Writing::new(config),
-            endpoint: config.endpoint.clone(),
+            reading: TokenSource::new(&config, config.timeouts, scopes),
+            writing: Writing::new(&config),
+            endpoint: config.endpoint,
         }
     }
 

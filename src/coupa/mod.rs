@@ -65,7 +65,7 @@ impl Coupa {
     /// A client for one tenant; sends nothing yet. The process must have installed a TLS provider for rustls.
     pub fn new(config: CoupaConfig) -> Result<Self, Fault> {
         Ok(Self {
-            client: Arc::new(Client::new(&config)?),
+            client: Arc::new(Client::new(config)?),
             memory: Arc::default(),
             profiles: profiles::Probes::default(),
         })

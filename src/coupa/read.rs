@@ -140,7 +140,9 @@ impl Reader {
                 let layout = self.plan.layouts.on(layout.lead.other());
                 (layout, self.window(layout, &window, only).await?)
             }
-            Err(failure) if *only != Only::Everything && failure.is_refusal() => return Err(unasked(&failure)),
+            Err(failure) if *only != Only::Everything && failure.is_refusal() => {
+                return Err(unasked(&failure));
+            }
             Err(failure) => return Err(failure.into()),
         };
         if rows.is_empty() {

@@ -174,7 +174,11 @@ impl OauthServer {
 
     /// The asked scopes if the client holds them all; without any, all it holds.
     fn granted(&self, asked: Option<&str>, setup: &Setup) -> Result<Vec<String>, TokenError> {
-        let held = || self.scopes.iter().filter(|scope| !setup.scopes_missing.contains(scope));
+        let held = || {
+            self.scopes
+                .iter()
+                .filter(|scope| !setup.scopes_missing.contains(scope))
+        };
         let Some(asked) = asked else {
             return Ok(held().cloned().collect());
         };

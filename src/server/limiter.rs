@@ -34,7 +34,9 @@ impl Limiter {
         match config.and_then(|config| config.r#type) {
             None | Some(Type::Disabled(_)) => Ok(Self::Off),
             Some(Type::FixedMem(fixed)) => Window::of(&fixed).map(|window| Self::Fixed(Mutex::new(window))),
-            Some(Type::SlidingMem(sliding)) => Share::of(sliding).map(|share| Self::Sliding(Mutex::new(share))),
+            Some(Type::SlidingMem(sliding)) => {
+                Share::of(sliding).map(|share| Self::Sliding(Mutex::new(share)))
+            }
             Some(Type::External(_)) => Err(Fault::new(
                 FaultKind::Unsupported,
                 "the runner wants its calls limited by an external service, which a child does not offer",
@@ -137,7 +139,11 @@ struct Known {
 impl Share {
     fn of(config: rl::SlidingMemoryLimiter) -> Result<Self, Fault> {
         // Zero is what a message says that says nothing.
-        let share = if config.use_percent == 0.0 { 1.0 } else { config.use_percent };
+        let share = if config.use_percent == 0.0 {
+            1.0
+        } else {
+            config.use_percent
+        };
         if (0.0..=1.0).contains(&share) {
             Ok(Self { share, known: None })
         } else {
@@ -243,9 +249,7 @@ mod tests {
     const EMPTY: &str = "STATUS_EMPTY";
 
     fn limiter(config: Type) -> Result<Limiter, Fault> {
-        Limiter::of(Some(rl::RateLimiterConfig {
-            r#type: Some(config),
-        }))
+        Limiter::of(Some(rl::RateLimiterConfig { r#type: Some(config) }))
     }
 
     fn fixed(rate: i64, seconds: i64, nanos: i32) -> Result<Limiter, Fault> {
@@ -295,15 +299,18 @@ mod tests {
     fn a_window_lets_its_rate_through_and_says_when_the_next_one_begins() {
         let limiter = fixed(2, 10, 0).unwrap();
         let first = limiter.ask(at(0));
-        assert_eq!((first.status().as_str_name(), first.remaining, first.count), (OK, 1, 1));
+        assert_eq!(
+            (first.status().as_str_name(), first.remaining, first.count),
+            (OK, 1, 1)
+        );
         assert_eq!(burst(&limiter, 4, 1), [OK]);
         let over = limiter.ask(at(9));
-        assert_eq!((over.status().as_str_name(), over.limit, over.remaining), (OVER, 2, 0));
-        assert_eq!(over.reset_at.and_then(read), Some(at(10)));
         assert_eq!(
-            burst(&limiter, 10, 3),
-            [OK, OK, OVER]
+            (over.status().as_str_name(), over.limit, over.remaining),
+            (OVER, 2, 0)
         );
+        assert_eq!(over.reset_at.and_then(read), Some(at(10)));
+        assert_eq!(burst(&limiter, 10, 3), [OK, OK, OVER]);
         // The clock is put back.
         assert_eq!(burst(&limiter, -500, 1), [OK]);
     }
@@ -317,7 +324,11 @@ mod tests {
         let over = limiter.ask(at(2));
         assert_eq!((over.limit, over.remaining, over.count), (5, 0, 5));
         assert_eq!(over.reset_at.and_then(read), Some(at(60)));
-        assert_eq!(burst(&limiter, 60, 1), [EMPTY], "nothing is known of the next window");
+        assert_eq!(
+            burst(&limiter, 60, 1),
+            [EMPTY],
+            "nothing is known of the next window"
+        );
         report(&limiter, Status::Overlimit, 10, 9, Some(90));
         assert_eq!(burst(&limiter, 61, 1), [OVER]);
     }

@@ -228,7 +228,10 @@ mod tests {
         };
         recall.keep(std::iter::once(renamed.clone())).await.unwrap();
         assert!(recall.account(accounts[3].id).await.unwrap().as_ref() == Some(&accounts[3]));
-        assert!(recall.account(renamed.id).await.unwrap() == Some(renamed), "the later one");
+        assert!(
+            recall.account(renamed.id).await.unwrap() == Some(renamed),
+            "the later one"
+        );
         assert!(recall.account(user_id(u64::MAX)).await.unwrap().is_none());
 
         let shared = Recall::new("");

@@ -92,12 +92,18 @@ impl Fresh {
 
     /// A query has shown holders of an item of that kind: this tenant can be asked so.
     pub fn proved(&self, kind: ItemKind) {
-        self.filters.lock().unwrap_or_else(PoisonError::into_inner).insert(kind);
+        self.filters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(kind);
     }
 
     /// Whether a query has ever shown holders of an item of that kind.
     pub fn is_proved(&self, kind: ItemKind) -> bool {
-        self.filters.lock().unwrap_or_else(PoisonError::into_inner).contains(&kind)
+        self.filters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&kind)
     }
 
     /// Whether a query for the holders of a role shows all their roles; found out once, by `look`.
@@ -176,7 +182,11 @@ impl Snapshots {
         if pass_may_be_due(spent) {
             let costs = *recall.pass_costs.get_or_init(|| self.pass_costs()).await;
             if pass_is_due(spent, costs) {
-                tracing::info!(spent, costs, "questions about single items have cost as much as a pass: one is made");
+                tracing::info!(
+                    spent,
+                    costs,
+                    "questions about single items have cost as much as a pass: one is made"
+                );
                 return Lone::Snapshot(self.get(sync));
             }
         }
@@ -217,10 +227,12 @@ impl Snapshots {
 
     async fn pass_costs(&self) -> u64 {
         let baselines = Arc::clone(&self.baselines);
-        let last = off_thread(move || baselines.last()).await.unwrap_or_else(|fault| {
-            tracing::warn!(?fault, "the sizes of the last pass are not known");
-            None
-        });
+        let last = off_thread(move || baselines.last())
+            .await
+            .unwrap_or_else(|fault| {
+                tracing::warn!(?fault, "the sizes of the last pass are not known");
+                None
+            });
         pass_costs(last.as_ref(), self.highest_user())
     }
 
@@ -340,7 +352,9 @@ impl Live {
     fn used(&self, number: u64) -> Option<Instant> {
         let snapshot = self.entries.iter().find(|entry| entry.number == number);
         let asking = || self.lone.iter().find(|asking| asking.number == number);
-        snapshot.map(|entry| entry.used).or_else(|| asking().map(|asking| asking.used))
+        snapshot
+            .map(|entry| entry.used)
+            .or_else(|| asking().map(|asking| asking.used))
     }
 
     fn drop_number(&mut self, number: u64) {

@@ -26,7 +26,11 @@ fn fresh(sandbox: &Running) -> Arc<Connector> {
 
 /// A connector that knows the sizes of earlier passes.
 fn knowing(sandbox: &Running, sizes: &Arc<Remembered>) -> Arc<Connector> {
-    tenant::connector(client(sandbox), Arc::clone(sizes) as _, ConnectorConfig::default())
+    tenant::connector(
+        client(sandbox),
+        Arc::clone(sizes) as _,
+        ConnectorConfig::default(),
+    )
 }
 
 /// Everything that a user holds, by type and id.
@@ -56,7 +60,7 @@ fn largest(truth: &Truth, kind: &str) -> (&'static str, String) {
 }
 
 /// Targets that tell readings apart: the largest of each kind, a role of suppliers, something that nobody holds, and a user.
-pub(crate) fn telling(truth: &Truth) -> [Targets; 2] {
+pub(crate) fn telling(truth: &Truth) -> Targets {
     let sizes = sizes(truth);
     let portal = truth.roles.iter().find(|role| role.name.starts_with("CSP "));
     let unheld = truth
@@ -64,12 +68,18 @@ pub(crate) fn telling(truth: &Truth) -> [Targets; 2] {
         .iter()
         .map(|group| ("group", group.id.to_string()))
         .find(|group| !sizes.contains_key(group));
-    let api = truth.users.iter().find(|user| user.class == TruthClass::Api).unwrap();
-    let mut mixed = vec![largest(truth, "group"), largest(truth, "license")];
-    mixed.extend(portal.map(|role| ("role", role.id.to_string())));
-    mixed.extend(unheld);
-    mixed.push(("user", api.id.to_string()));
-    [mixed, vec![largest(truth, "role")]]
+    let api = truth
+        .users
+        .iter()
+        .find(|user| user.class == TruthClass::Api)
+        .unwrap();
+    let mut targets = ["role", "group", "license"]
+        .map(|kind| largest(truth, kind))
+        .to_vec();
+    targets.extend(portal.map(|role| ("role", role.id.to_string())));
+    targets.extend(unheld);
+    targets.push(("user", api.id.to_string()));
+    targets
 }
 
 /// Syncs `targets` into `file` and compares the partial run with the truth, and with what a `full` run of the same tenant holds.
@@ -143,7 +153,11 @@ async fn a_target_costs_one_request_per_50_of_its_holders_and_a_few() {
         assert!(made <= pages + A_FEW, "{kind}: {made} requests for {pages} pages");
         assert!(connector.report(&summary.run_id).is_none(), "{kind}: no pass");
     }
-    let someone = truth.users.iter().find(|user| user.class == TruthClass::Internal).unwrap();
+    let someone = truth
+        .users
+        .iter()
+        .find(|user| user.class == TruthClass::Internal)
+        .unwrap();
     let before = requests(&sandbox);
     compare(&sandbox, &file, &vec![("user", someone.id.to_string())], &full).await;
     assert!(requests(&sandbox) - before <= A_FEW);
@@ -206,7 +220,10 @@ async fn targets_that_cost_more_than_a_pass_are_answered_by_one() {
     let made = requests(&sandbox) - before;
     assert!(connector.report(&summary.run_id).is_some(), "a pass was made");
     // Each target is read by itself; beside that it costs little more than twice the cheaper way, which here is a full sync.
-    println!("{made} requests for {} targets; {pages} by questions, {whole} for everything", targets.len());
+    println!(
+        "{made} requests for {} targets; {pages} by questions, {whole} for everything",
+        targets.len()
+    );
     assert!(pages > 2 * whole, "the test means something");
     let bound = targets.len() as u64 + 2 * (whole + A_FEW);
     assert!(made <= bound, "{made} requests, at most {bound}");
@@ -232,7 +249,10 @@ async fn a_pass_tells(readings: Readings, kind: &str) {
         _ => largest(&sandbox.truth(), kind),
     };
     let (summary, connector) = compare(&sandbox, &file, &vec![target], &full).await;
-    assert!(connector.report(&summary.run_id).is_some(), "{kind}: a pass was made");
+    assert!(
+        connector.report(&summary.run_id).is_some(),
+        "{kind}: a pass was made"
+    );
 }
 
 const FILTERED: [(&str, &str); 3] = [
@@ -288,7 +308,9 @@ async fn a_target_that_is_not_synced_or_not_there_is_told_apart() {
             ["Coupa has no such user", "Coupa has no such role"],
         ),
     ] {
-        let fault = tenant::targeted(fresh(&sandbox), &file, &targets).await.unwrap_err();
+        let fault = tenant::targeted(fresh(&sandbox), &file, &targets)
+            .await
+            .unwrap_err();
         assert_eq!(*fault.kind(), FaultKind::NotFound);
         for part in parts {
             assert!(fault.to_string().contains(part), "{fault}");
@@ -300,7 +322,9 @@ async fn a_target_that_is_not_synced_or_not_there_is_told_apart() {
     assert_eq!(summary.missing.len(), 1);
     for malformed in [("user", "x"), ("role", "007"), ("license", "Not A Name")] {
         let target = vec![(malformed.0, malformed.1.to_owned())];
-        let fault = tenant::targeted(fresh(&sandbox), &file, &target).await.unwrap_err();
+        let fault = tenant::targeted(fresh(&sandbox), &file, &target)
+            .await
+            .unwrap_err();
         assert_eq!(*fault.kind(), FaultKind::Invalid, "{fault}");
     }
 }
@@ -326,7 +350,11 @@ async fn the_program_syncs_what_it_is_told_to() {
     let name = format!("bid:r:role/{}", target.1);
 
     let done = run(&["--sync-resources", &name]).await;
-    assert!(done.status.success() && done.stdout.is_empty(), "{}", stderr(&done));
+    assert!(
+        done.status.success() && done.stdout.is_empty(),
+        "{}",
+        stderr(&done)
+    );
     let c1z = C1z::open(&file);
     let runs = c1z.runs();
     assert_eq!((runs[1].kind.as_str(), &runs[1].parent), ("partial", &runs[0].id));
@@ -357,8 +385,16 @@ async fn the_program_syncs_what_it_is_told_to() {
             2,
             "sync-resources: value 1: expected bid:r:TYPE/ID",
         ),
-        (vec!["--sync-resources", "bid:r:role/999999"], 5, "Coupa has no such role"),
-        (vec!["--sync-resources", "bid:r:device/1"], 3, "\"device\" is not among"),
+        (
+            vec!["--sync-resources", "bid:r:role/999999"],
+            5,
+            "Coupa has no such role",
+        ),
+        (
+            vec!["--sync-resources", "bid:r:device/1"],
+            3,
+            "\"device\" is not among",
+        ),
         (
             vec!["--sync-resources", &name, "--sync-resource-types", "user,group"],
             3,

@@ -8,6 +8,7 @@ use std::{env, io};
 use crate::config::{StateDir, Target, TenantSettings};
 use crate::model::checkup::{Chart, Check, Finding};
 use crate::model::fault::{Fault, FaultKind};
+use crate::model::id::UserId;
 use crate::model::journal::{Entry, Stage};
 use crate::model::tenant::ReadTenant;
 use crate::snapshot::holds;
@@ -59,13 +60,19 @@ pub(super) async fn examine(
 ) {
     match (&settings.state_dir, &settings.target) {
         // The journal goes with the changes, and these with the process.
-        (_, Target::Sandbox(_)) if whose.changes => no_state("the embedded sandbox forgets changes, and so does its journal", chart),
+        (_, Target::Sandbox(_)) if whose.changes => no_state(
+            "the embedded sandbox forgets changes, and so does its journal",
+            chart,
+        ),
         (StateDir::Temporary, _) => no_state("it goes with the process", chart),
         (StateDir::Nowhere, _) => nowhere(whose.changes, chart),
         (StateDir::Named(dir), _) => state(dir, whose, reader, chart).await,
         (StateDir::PerUser(dir), _) => per_user(dir, whose, reader, chart).await,
     }
-    temporary(settings.temp_dir.clone().unwrap_or_else(env::temp_dir).as_path(), chart);
+    temporary(
+        settings.temp_dir.clone().unwrap_or_else(env::temp_dir).as_path(),
+        chart,
+    );
 }
 
 fn no_state(why: &str, chart: &mut Chart) {
@@ -105,7 +112,13 @@ async fn state(dir: &Path, whose: &Whose<'_>, reader: Option<&dyn ReadTenant>, c
     seen(look, dir, whose, reader, chart).await;
 }
 
-async fn seen(look: Look, base: &Path, whose: &Whose<'_>, reader: Option<&dyn ReadTenant>, chart: &mut Chart) {
+async fn seen(
+    look: Look,
+    base: &Path,
+    whose: &Whose<'_>,
+    reader: Option<&dyn ReadTenant>,
+    chart: &mut Chart,
+) {
     let dir = match look.place {
         Ok(Place::There(dir)) => {
             chart.note(Finding::fine(Check::StateDirectory, dir.display().to_string()));
@@ -194,12 +207,18 @@ fn judge_open(open: &[Entry], damaged: &[&Entry]) -> Finding {
         .iter()
         .filter(|entry| matches!(entry.stage, Stage::NeedsPerson { .. }))
         .count();
-    let saw = format!("{} open, {persons} of them wait for a person", entries(open.len()));
+    let saw = format!(
+        "{} open, {persons} of them wait for a person",
+        entries(open.len())
+    );
     if let Some(first) = damaged.first() {
-        let user = first.intent.user.map_or(0, |user| user.get());
+        let user = first.intent.user.map_or(0, UserId::get);
         let fault = Fault::new(
             FaultKind::Refused,
-            format!("{saw}; a sync stops at entry {}: user {user} lacks what a change of ours took away", first.id),
+            format!(
+                "{saw}; a sync stops at entry {}: user {user} lacks what a change of ours took away",
+                first.id
+            ),
         );
         return Finding::failing(Check::JournalOpen, &fault.advise(ADVICE));
     }
@@ -207,7 +226,11 @@ fn judge_open(open: &[Entry], damaged: &[&Entry]) -> Finding {
 }
 
 fn entries(count: usize) -> String {
-    if count == 1 { "1 entry is".to_owned() } else { format!("{count} entries are") }
+    if count == 1 {
+        "1 entry is".to_owned()
+    } else {
+        format!("{count} entries are")
+    }
 }
 
 async fn is_damaged(entry: &Entry, reader: &dyn ReadTenant) -> bool {
@@ -242,7 +265,8 @@ impl Room {
             Ok(None) => return Finding::not_needed(check, "this system does not tell it here"),
             Err(error) => {
                 let advice = "look at the file system's free space by hand";
-                return Finding::warning(check, "the free space is not told", advice).with([error.to_string()]);
+                return Finding::warning(check, "the free space is not told", advice)
+                    .with([error.to_string()]);
             }
         };
         let saw = format!("{} MiB free at {}", free / MIB, dir.display());
@@ -295,7 +319,10 @@ mod tests {
         let verdict = |free| room.judged(Check::TempSpace, Path::new("/tmp"), free).verdict;
         assert_eq!(verdict(Ok(Some(20 * MIB))), Verdict::Fine);
         assert_eq!(verdict(Ok(Some(20 * MIB - 1))), Verdict::Warning);
-        assert_eq!(verdict(Ok(Some(10 * MIB - 1))), Verdict::Failing(FaultKind::Internal));
+        assert_eq!(
+            verdict(Ok(Some(10 * MIB - 1))),
+            Verdict::Failing(FaultKind::Internal)
+        );
         assert_eq!(verdict(Ok(None)), Verdict::NotNeeded);
         assert_eq!(verdict(Err(io::ErrorKind::Other.into())), Verdict::Warning);
     }
@@ -344,6 +371,10 @@ mod tests {
         assert_eq!(waiting.saw, "1 entry is open, 1 of them wait for a person");
         let damaged = judge_open(&open, &[&open[0]]);
         assert_eq!(damaged.verdict, Verdict::Failing(FaultKind::Refused));
-        assert!(damaged.saw.contains("entry 17") && damaged.saw.contains("user 42"), "{}", damaged.saw);
+        assert!(
+            damaged.saw.contains("entry 17") && damaged.saw.contains("user 42"),
+            "{}",
+            damaged.saw
+        );
     }
 }

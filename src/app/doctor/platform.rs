@@ -16,7 +16,10 @@ const PORT: u16 = 443;
 pub(super) async fn examine(login: Option<&PlatformLogin>, chart: &mut Chart) {
     let Some(login) = login else {
         for check in [Check::PlatformCredentials, Check::PlatformHost] {
-            chart.note(Finding::not_needed(check, "no daemon is configured (--client-id)"));
+            chart.note(Finding::not_needed(
+                check,
+                "no daemon is configured (--client-id)",
+            ));
         }
         return;
     };
@@ -26,9 +29,14 @@ pub(super) async fn examine(login: Option<&PlatformLogin>, chart: &mut Chart) {
             host
         }
         found => {
-            let what = if found.is_some() { "invalid client secret" } else { "invalid client id" };
-            let fault = Fault::invalid(what)
-                .advise("copy --client-id and --client-secret anew, whole, from where the platform showed them");
+            let what = if found.is_some() {
+                "invalid client secret"
+            } else {
+                "invalid client id"
+            };
+            let fault = Fault::invalid(what).advise(
+                "copy --client-id and --client-secret anew, whole, from where the platform showed them",
+            );
             chart.note(Finding::failing(Check::PlatformCredentials, &fault));
             chart.wait(&[Check::PlatformHost], Check::PlatformCredentials);
             return;
@@ -73,7 +81,12 @@ mod tests {
     #[test]
     fn credentials_have_a_form() {
         assert_eq!(host_of("happy-fox-1@tenant.example/bxc"), Some("tenant.example"));
-        for id in ["happy-fox-1", "happy-fox-1@tenant.example", "happy-fox-1@/bxc", ""] {
+        for id in [
+            "happy-fox-1",
+            "happy-fox-1@tenant.example",
+            "happy-fox-1@/bxc",
+            "",
+        ] {
             assert_eq!(host_of(id), None, "{id}");
         }
         assert_eq!(split_port("tenant.example"), ("tenant.example", 443));

@@ -24,9 +24,11 @@ pub(super) async fn connect(host: &str, port: u16) -> Result<(), Fault> {
             Err(error) => last = error,
         }
     }
-    Err(Fault::unavailable(format!("{host} takes no connection on port {port}"))
-        .advise("check host and port, the firewall, and whether the way there needs a proxy")
-        .because(last))
+    Err(
+        Fault::unavailable(format!("{host} takes no connection on port {port}"))
+            .advise("check host and port, the firewall, and whether the way there needs a proxy")
+            .because(last),
+    )
 }
 
 async fn within<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {

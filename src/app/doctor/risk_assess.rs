@@ -58,7 +58,9 @@ fn fit_together(config: &RiskAssessConfig) -> Finding {
         }
         Some(Contradiction::TwoDeliver) => Finding::warning(
             Check::RiskAssessSettings,
-            format!("{told}: accounts that User Sync keeps cannot be edited by an import, and are left out of ours"),
+            format!(
+                "{told}: accounts that User Sync keeps cannot be edited by an import, and are left out of ours"
+            ),
             "leave delivery to User Sync (--risk-assess-delivery native), or have it switched off and state that",
         ),
     }
@@ -86,15 +88,27 @@ async fn sign_in(settings: &RiskAssessSettings, sandbox: Option<&RiskAssessLogin
     match judge(status, 0) {
         Answered::Unauthorised => Err(Fault::new(
             FaultKind::Unauthenticated,
-            format!("Risk Assess does not accept the login, or it is not in the group QuickIntegration ({status})"),
+            format!(
+                "Risk Assess does not accept the login, or it is not in the group QuickIntegration ({status})"
+            ),
         )
-        .advise("check --risk-assess-username and --risk-assess-password, and the login's groups in Risk Assess")),
-        Answered::Elsewhere => Err(Fault::unavailable(format!("there is no import of users at this address ({status})"))
-            .advise("check --risk-assess-url (or --risk-assess-tenant)")),
-        Answered::Failed => Err(Fault::unavailable(format!("Risk Assess fails ({status})")).advise("try again later")),
-        Answered::Delivered | Answered::Accepted | Answered::Queued | Answered::Doubtful | Answered::Rejected => {
-            Ok(format!("the login is not refused ({status} to a file without rows)"))
+        .advise(
+            "check --risk-assess-username and --risk-assess-password, and the login's groups in Risk Assess",
+        )),
+        Answered::Elsewhere => Err(Fault::unavailable(format!(
+            "there is no import of users at this address ({status})"
+        ))
+        .advise("check --risk-assess-url (or --risk-assess-tenant)")),
+        Answered::Failed => {
+            Err(Fault::unavailable(format!("Risk Assess fails ({status})")).advise("try again later"))
         }
+        Answered::Delivered
+        | Answered::Accepted
+        | Answered::Queued
+        | Answered::Doubtful
+        | Answered::Rejected => Ok(format!(
+            "the login is not refused ({status} to a file without rows)"
+        )),
     }
 }
 
@@ -110,7 +124,10 @@ async fn mail(settings: &ReportSettings) -> Finding {
         }
     };
     if let Err(fault) = reach::connect(&url.server(), url.port()).await {
-        return Finding::failing(Check::MailServer, &fault.advise("check host and port in --smtp-url and the network"));
+        return Finding::failing(
+            Check::MailServer,
+            &fault.advise("check host and port in --smtp-url and the network"),
+        );
     }
     if settings.admin_email.is_none() {
         return Finding::warning(
@@ -119,7 +136,10 @@ async fn mail(settings: &ReportSettings) -> Finding {
             "name the Default Site Administrator with --risk-assess-admin-email; until then reports are written to a directory",
         );
     }
-    Finding::fine(Check::MailServer, format!("{url} takes connections; login and sender are not tried"))
+    Finding::fine(
+        Check::MailServer,
+        format!("{url} takes connections; login and sender are not tried"),
+    )
 }
 
 #[cfg(test)]

@@ -38,7 +38,10 @@ fn every_flag_of_the_runner_is_taken() {
     let (settings, _) = child(&started(), &format!("{TENANT} {RUNNER}"));
     assert_eq!(settings.socket, Socket::Inherited(3));
     assert!(settings.changes.is_some());
-    assert_eq!(settings.tenant.http_timeout, Some(std::time::Duration::from_secs(9)));
+    assert_eq!(
+        settings.tenant.http_timeout,
+        Some(std::time::Duration::from_secs(9))
+    );
 }
 
 #[test]
@@ -50,7 +53,9 @@ fn every_variable_of_the_runner_is_taken() {
         .var("BATON_OF_TOMORROW", "1");
     let mut flags = RUNNER.split_whitespace().peekable();
     while let Some(flag) = flags.next() {
-        let Some(flag) = flag.strip_prefix("--") else { continue };
+        let Some(flag) = flag.strip_prefix("--") else {
+            continue;
+        };
         let value = flags.next_if(|next| !next.starts_with("--") && *next != "-p");
         world = world.var(&variable(flag), value.unwrap_or("true"));
     }
@@ -74,12 +79,22 @@ fn flags_of_a_later_sdk_are_set_aside_with_their_values() {
             let (settings, warnings) = child(&started(), &line);
             assert!(matches!(settings.tenant.target, Target::Coupa(_)), "{line}");
             let told = warnings.join("\n");
-            assert!(told.contains("unknown flag -") && !told.contains("secret-value"), "{line}: {told}");
-            assert_eq!(settings.changes.is_some(), line.contains("-xp") || line.contains("-px"));
+            assert!(
+                told.contains("unknown flag -") && !told.contains("secret-value"),
+                "{line}: {told}"
+            );
+            assert_eq!(
+                settings.changes.is_some(),
+                line.contains("-xp") || line.contains("-px")
+            );
         }
     }
     // Everywhere else they are errors.
-    assert!(World::new().load(&format!("serve {TENANT} --of-tomorrow")).is_err());
+    assert!(
+        World::new()
+            .load(&format!("serve {TENANT} --of-tomorrow"))
+            .is_err()
+    );
 }
 
 #[test]
@@ -90,7 +105,10 @@ fn what_only_the_runner_heeds_may_have_any_value() {
     );
     let (_, warnings) = child(&started(), &line);
     assert_eq!(
-        warnings.iter().filter(|told| told.contains("only in the runner")).count(),
+        warnings
+            .iter()
+            .filter(|told| told.contains("only in the runner"))
+            .count(),
         6,
         "{warnings:?}"
     );
@@ -132,12 +150,23 @@ fn changes_without_a_place_for_their_journal_do_not_stop_a_child() {
 
 #[test]
 fn what_is_required_and_the_socket_are_asked_for_at_once() {
-    let told = World::new().load("--coupa-domain=acme.coupahost.com _connector-service").unwrap_err();
+    let told = World::new()
+        .load("--coupa-domain=acme.coupahost.com _connector-service")
+        .unwrap_err();
     let told = told.to_string();
-    assert!(told.contains("\"coupa-client-id\", \"coupa-client-secret\""), "{told}");
-    assert!(told.contains("BATON_CONNECTOR_SERVICE_LISTENER_FD is not set"), "{told}");
+    assert!(
+        told.contains("\"coupa-client-id\", \"coupa-client-secret\""),
+        "{told}"
+    );
+    assert!(
+        told.contains("BATON_CONNECTOR_SERVICE_LISTENER_FD is not set"),
+        "{told}"
+    );
     let world = World::new().var("BATON_CONNECTOR_SERVICE_LISTENER_FD", "three");
-    let told = world.load(&format!("{TENANT} _connector-service")).unwrap_err().to_string();
+    let told = world
+        .load(&format!("{TENANT} _connector-service"))
+        .unwrap_err()
+        .to_string();
     assert!(told.contains("expected the number"), "{told}");
 }
 
@@ -146,5 +175,8 @@ fn lists_and_the_file_count_as_everywhere() {
     let world = started()
         .yaml("coupa-domain: acme.coupahost.com\ncoupa-client-id: id\ncoupa-client-secret: secret\naccount-classes: [internal]\n");
     let (settings, _) = child(&world, "--account-classes api");
-    assert_eq!(settings.tenant.account_classes, [AccountClass::Internal, AccountClass::Api]);
+    assert_eq!(
+        settings.tenant.account_classes,
+        [AccountClass::Internal, AccountClass::Api]
+    );
 }

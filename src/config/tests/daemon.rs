@@ -63,7 +63,7 @@ fn flags_and_variables_of_the_daemon_are_heeded() {
         (Asking::Several, 7)
     );
     assert_eq!(platform.full_sync, FullSync::Refuse);
-    assert!(settings.changes.is_some() && settings.sync.skip_entitlements_and_grants);
+    assert!(settings.changes.is_some() && settings.sync.scope == sync::Scope::ResourcesOnly);
     assert_eq!(settings.health, Some(address("0.0.0.0:9000")));
 }
 

@@ -209,7 +209,11 @@ fn every_kind_follows_the_layers() {
     assert_eq!(coupa(&settings).client_id, "0012", "text keeps its zeros");
     let settings = world.sync("--coupa-requests-per-second 7 --skip-entitlements-and-grants=false");
     assert_eq!(settings.tenant.requests_per_second.get(), 7);
-    assert_eq!(settings.choice.scope, sync::Scope::Full, "a flag may also switch off");
+    assert_eq!(
+        settings.choice.scope,
+        sync::Scope::Full,
+        "a flag may also switch off"
+    );
 }
 
 #[test]
@@ -292,7 +296,9 @@ fn a_targeted_sync_names_its_resources_and_how_much_of_each() {
     };
     assert_eq!(targets(""), ("bid:r:role/7".into(), Depth::Grants));
     assert_eq!(
-        targets("--sync-resources bid:r:user/5,bid:r:role/7 --sync-resources bid:r:app/1/role/8 --skip-grants"),
+        targets(
+            "--sync-resources bid:r:user/5,bid:r:role/7 --sync-resources bid:r:app/1/role/8 --skip-grants"
+        ),
         (
             "bid:r:role/7 bid:r:user/5 bid:r:role/8".into(),
             Depth::Entitlements

@@ -37,7 +37,12 @@ fn held_by(tenant: &FakeTenant, kind: &str, id: &str) -> Vec<u64> {
             .licenses
             .contains(LICENSES.iter().position(|name| *name == id).unwrap()),
     };
-    world.users.values().filter(holds).map(|user| user.id.get()).collect()
+    world
+        .users
+        .values()
+        .filter(holds)
+        .map(|user| user.id.get())
+        .collect()
 }
 
 fn singles(tenant: &FakeTenant) -> u64 {
@@ -129,10 +134,17 @@ async fn many_items_are_answered_by_a_pass_as_soon_as_that_is_cheaper() {
             for id in 1..=count {
                 let id = id.to_string();
                 questions += u64::from(!passed(&asked));
-                assert_eq!(holders(&asked, kind, &id, 0).await, truth(&tenant, kind, &id), "{kind} {id}");
+                assert_eq!(
+                    holders(&asked, kind, &id, 0).await,
+                    truth(&tenant, kind, &id),
+                    "{kind} {id}"
+                );
             }
         }
-        assert!(passed(&asked) && questions > 3, "{questions} questions before the pass");
+        assert!(
+            passed(&asked) && questions > 3,
+            "{questions} questions before the pass"
+        );
         // 30 pages, and the end of the list; the estimate has an allowance of 24 for what this tenant gives for nothing.
         let pass = 30 + 24;
         assert!(tenant.calls() <= 2 * pass + 50, "{} requests", tenant.calls());
@@ -143,7 +155,11 @@ async fn many_items_are_answered_by_a_pass_as_soon_as_that_is_cheaper() {
         for id in ["3", "17"] {
             asked.get_resource(&get("role", id)).await.unwrap();
         }
-        assert_eq!((tenant.calls(), singles(&tenant)), before, "the pass knows everybody");
+        assert_eq!(
+            (tenant.calls(), singles(&tenant)),
+            before,
+            "the pass knows everybody"
+        );
     }
 }
 
@@ -157,7 +173,11 @@ async fn a_pass_tells(kind: &str, id: &str, spoil: Spoil) {
     spoil(&mut tenant.world(), all);
     let asked = connector(&tenant);
     asked.get_resource(&get(kind, id)).await.unwrap();
-    assert_eq!(holders(&asked, kind, id, 100).await, truth(&tenant, kind, id), "{kind}");
+    assert_eq!(
+        holders(&asked, kind, id, 100).await,
+        truth(&tenant, kind, id),
+        "{kind}"
+    );
     assert!(passed(&asked), "{kind}: a pass was made");
 }
 
@@ -179,7 +199,10 @@ async fn a_filter_that_is_refused_is_not_asked_again() {
 #[tokio::test]
 async fn a_filter_that_leaves_out_a_holder_whom_the_probe_saw_is_noticed() {
     for (kind, id) in COMMON {
-        a_pass_tells(kind, id, |world, holders| world.filter_skips.extend(holders.first())).await;
+        a_pass_tells(kind, id, |world, holders| {
+            world.filter_skips.extend(holders.first())
+        })
+        .await;
         // Nobody at all: not an answer, although no row speaks against it.
         a_pass_tells(kind, id, |world, holders| world.filter_skips = holders).await;
     }
@@ -196,7 +219,11 @@ async fn an_empty_answer_counts_where_filters_are_known_to_work() {
     for (kind, id) in [("role", "31"), ("group", "41")] {
         let before = tenant.calls();
         assert!(holders(&asked, kind, id, 0).await.is_empty());
-        assert_eq!(tenant.calls() - before, 2, "{kind}: the question, and one whose answer is known");
+        assert_eq!(
+            tenant.calls() - before,
+            2,
+            "{kind}: the question, and one whose answer is known"
+        );
         let before = tenant.calls();
         assert!(holders(&asked, kind, id, 0).await.is_empty());
         assert_eq!(tenant.calls() - before, 1, "{kind}: it is known now");

@@ -102,7 +102,7 @@ pub async fn examine(
                 config,
                 wishes,
             };
-            examination.run(chart).await
+            Box::pin(examination.run(chart)).await
         }
         Err(fault) => {
             let fault = fault.advise(
@@ -149,7 +149,7 @@ impl Examination<'_> {
         } else {
             None
         };
-        self.from_the_answers(chart);
+        self.judge_answers(chart);
         reader
     }
 
@@ -174,7 +174,7 @@ impl Examination<'_> {
     }
 
     /// What is known once everything was asked.
-    fn from_the_answers(&self, chart: &mut Chart) {
+    fn judge_answers(&self, chart: &mut Chart) {
         let drift = self.transport.drift();
         let answered = chart.obstacle(&[Check::HostAnswers]).is_none();
         if answered {
@@ -188,7 +188,7 @@ impl Examination<'_> {
 
     /// A client that asks for exactly these scopes.
     fn client(&self, scopes: &'static [&'static str]) -> Client {
-        Client::over(Arc::clone(&self.transport), &self.config, scopes)
+        Client::over(Arc::clone(&self.transport), self.config.clone(), scopes)
     }
 }
 

@@ -30,9 +30,9 @@ pub(super) async fn examine(clients: &[Client; READS.len()], changes: bool, char
     let [users, groups, roles] = clients;
     let may = READS.map(|ask| chart.obstacle(&[ask.check, Check::RateAnswered]).is_none());
     let (users, groups, roles) = futures::join!(
-        only(may[0], taste_users(users)),
-        only(may[1], taste::<GroupRow>(groups, &GROUPS)),
-        only(may[2], taste::<RoleRow>(roles, &ROLES)),
+        only(may[0], Box::pin(taste_users(users))),
+        only(may[1], Box::pin(taste::<GroupRow>(groups, &GROUPS))),
+        only(may[2], Box::pin(taste::<RoleRow>(roles, &ROLES))),
     );
     let tasted = [
         (Check::ObjectUsers, Check::ScopeUserRead, users),

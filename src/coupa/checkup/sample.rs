@@ -67,7 +67,9 @@ fn later(next: Option<UserCursor>, highest: Option<UserId>) -> Vec<UserCursor> {
         return Vec::new();
     };
     let apart = highest.get().saturating_sub(last) / LATER;
-    (0..LATER).map(|page| UserCursor::After(last + page * apart)).collect()
+    (0..LATER)
+        .map(|page| UserCursor::After(last + page * apart))
+        .collect()
 }
 
 /// Judges a sample by the classes that are synced.

@@ -29,6 +29,7 @@ pub(super) fn judge(endpoint: &Endpoint, first: &Result<(), Denied>, waited: Dur
             && step.contains(check)
         {
             chart.note(given_up(Finding::failing(*check, fault), waited));
+            chart.wait(&STEPS.concat(), *check);
             return;
         }
         for check in step.iter().filter(|check| **check != Check::RateAnswered) {
@@ -113,7 +114,13 @@ mod tests {
             for before in STEPS[..at].iter().copied().flatten() {
                 assert_eq!(chart.obstacle(&[*before]), None, "{trouble} passes {before}");
             }
-            assert_eq!(chart.obstacle(&[check]), Some(check), "{trouble}");
+            for behind in STEPS[at..].iter().copied().flatten() {
+                assert_eq!(
+                    chart.obstacle(&[*behind]),
+                    Some(check),
+                    "{trouble} hides {behind}"
+                );
+            }
             chart.wait(&Check::ALL, check);
             let report = chart.finish();
             assert_eq!(report.failing().count(), 1, "{trouble}");

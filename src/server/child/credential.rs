@@ -38,7 +38,10 @@ pub(super) fn tls(credential: &Credential) -> Result<Tls, Fault> {
 
 /// The seed in a form that TLS libraries take. The public half that follows it says whether the bytes are a key at all.
 fn private_key(raw: &[u8]) -> Result<PrivatePkcs8KeyDer<'static>, Fault> {
-    let Some((seed, public)) = raw.split_at_checked(SEED).filter(|(_, public)| public.len() == SEED) else {
+    let Some((seed, public)) = raw
+        .split_at_checked(SEED)
+        .filter(|(_, public)| public.len() == SEED)
+    else {
         return Err(unusable("its key does not have the 64 bytes of an Ed25519 key"));
     };
     let key = PrivatePkcs8KeyDer::from([&PKCS8_ED25519, seed].concat());
@@ -52,7 +55,10 @@ fn private_key(raw: &[u8]) -> Result<PrivatePkcs8KeyDer<'static>, Fault> {
 }
 
 fn unusable(why: &str) -> Fault {
-    Fault::new(FaultKind::Invalid, format!("the runner's credential cannot be used: {why}"))
+    Fault::new(
+        FaultKind::Invalid,
+        format!("the runner's credential cannot be used: {why}"),
+    )
 }
 
 #[cfg(test)]

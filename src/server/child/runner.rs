@@ -59,10 +59,14 @@ fn first_line(stdin: &mut impl BufRead) -> Result<String, Fault> {
     stdin
         .take(LONGEST_LINE + 1)
         .read_until(b'\n', &mut line)
-        .map_err(|error| Fault::invalid("cannot read the runner's line from standard input").because(error))?;
+        .map_err(|error| {
+            Fault::invalid("cannot read the runner's line from standard input").because(error)
+        })?;
     if line.pop_if(|last| *last == b'\n').is_none() {
         return Err(match line.len() {
-            0 => Fault::invalid("standard input ended without a line: _connector-service is for runners to start"),
+            0 => Fault::invalid(
+                "standard input ended without a line: _connector-service is for runners to start",
+            ),
             length if length as u64 > LONGEST_LINE => {
                 Fault::invalid("the runner's line is longer than 64 KiB")
             }

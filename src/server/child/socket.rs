@@ -30,7 +30,9 @@ impl Socket {
         // 0 to 2 are the standard streams.
         match text.parse() {
             Ok(number) if number > 2 => Ok(Self::Inherited(number)),
-            _ => Err(format!("{LISTENER_FD}: expected the number of an open file descriptor above 2")),
+            _ => Err(format!(
+                "{LISTENER_FD}: expected the number of an open file descriptor above 2"
+            )),
         }
     }
 
@@ -61,8 +63,9 @@ impl Socket {
         use std::os::fd::AsFd as _;
 
         let Self::Inherited(number) = self;
-        let absent =
-            |error: &dyn std::fmt::Display| Fault::invalid(format!("{self}: cannot be taken over")).because(error);
+        let absent = |error: &dyn std::fmt::Display| {
+            Fault::invalid(format!("{self}: cannot be taken over")).because(error)
+        };
         // To own a number that the environment names would be unsound: somebody else may own it. A duplicate made by the system is ours
         // whatever the number was, and a number that is not open is an error. The original stays open and is never touched again; it goes with
         // the process, which starts no others.
@@ -121,7 +124,10 @@ mod tests {
         let ours = socket.listen(port).unwrap();
         assert_eq!(ours.local_addr().unwrap().port(), port);
         // The mode is the socket's, whoever holds it.
-        assert_eq!(theirs.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        assert_eq!(
+            theirs.accept().unwrap_err().kind(),
+            std::io::ErrorKind::WouldBlock
+        );
         let told = socket.listen(port.wrapping_add(1)).unwrap_err().to_string();
         assert!(told.contains(&format!("listens at port {port}")), "{told}");
     }

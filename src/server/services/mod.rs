@@ -84,7 +84,9 @@ pub(super) fn routes(connector: Arc<Connector>, limiter: Limiter) -> Result<Rout
     let reflection = || {
         let all =
             tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
-        served.iter().fold(all, |builder, name| builder.with_service_name(*name))
+        served
+            .iter()
+            .fold(all, |builder, name| builder.with_service_name(*name))
     };
     let broken = |error| Fault::internal("the embedded protocol description is broken").because(error);
     routes.add_service(reflection().build_v1().map_err(broken)?);

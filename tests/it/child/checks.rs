@@ -26,7 +26,12 @@ pub(super) async fn pc_01(subject: Subject) -> Verdict {
         &["--client-id", "a@b/c", "--client-secret", "x", "--ticketing"][..],
         &["--of-tomorrow"],
         &["--of-tomorrow=1", "--and-that", "value", "-p"],
-        &["--health-check", "--otel-collector-endpoint", "c:1", "--workers=4"],
+        &[
+            "--health-check",
+            "--otel-collector-endpoint",
+            "c:1",
+            "--workers=4",
+        ],
     ] {
         let start = Start::with(flags);
         serves(&subject.launch(start)).await?;
@@ -186,7 +191,9 @@ pub(super) async fn pc_08(subject: Subject) -> Verdict {
         format!("stdout has {:?}", ended.stdout)
     })?;
     for secret in &child.secrets {
-        ensure(!ended.stderr.contains(secret), || "the log has a secret".to_owned())?;
+        ensure(!ended.stderr.contains(secret), || {
+            "the log has a secret".to_owned()
+        })?;
     }
     Ok(())
 }

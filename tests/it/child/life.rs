@@ -52,7 +52,10 @@ async fn a_runner_that_dies_while_it_speaks_is_told_of() {
     let real = Real::new(small()).await;
     let child = real.launch(Start::saying(Said::Alone("AAAA".to_owned())));
     let ended = child.ended().await;
-    assert!(ended.failed_saying("in the middle of the runner's line"), "{ended:?}");
+    assert!(
+        ended.failed_saying("in the middle of the runner's line"),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +143,10 @@ async fn changes_are_made_where_the_runner_makes_changes() {
     assert_eq!(refused.code(), Code::FailedPrecondition);
     ends_well(reading).await;
     // A runner that is to make one change does not say `--provisioning`.
-    for flags in [&["-p"][..], &["--grant-entitlement", "role:1:member", "--grant-principal", "1"]] {
+    for flags in [
+        &["-p"][..],
+        &["--grant-entitlement", "role:1:member", "--grant-principal", "1"],
+    ] {
         let child = real.launch(Start::with(flags));
         let client = child.client().await.unwrap();
         assert!(deed.grant(&client).await.unwrap().is_empty());
@@ -148,7 +154,9 @@ async fn changes_are_made_where_the_runner_makes_changes() {
         assert!(has::<c1::GrantAlreadyExists>(&deed.grant(&client).await.unwrap()));
         assert!(deed.revoke(&client).await.unwrap().is_empty());
         assert!(!deed.is_done(&real));
-        assert!(has::<c1::GrantAlreadyRevoked>(&deed.revoke(&client).await.unwrap()));
+        assert!(has::<c1::GrantAlreadyRevoked>(
+            &deed.revoke(&client).await.unwrap()
+        ));
         ends_well(child).await;
     }
 }
@@ -175,10 +183,21 @@ async fn a_second_child_reads_and_changes_when_its_turn_comes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn trouble_with_coupa_is_an_answer_and_no_end() {
     let real = Real::new(small()).await;
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     for (name, value, code) in [
-        ("BATON_COUPA_CLIENT_ID", "somebody else".to_owned(), Code::Unauthenticated),
-        ("BATON_COUPA_BASE_URL", format!("http://{free}"), Code::Unavailable),
+        (
+            "BATON_COUPA_CLIENT_ID",
+            "somebody else".to_owned(),
+            Code::Unauthenticated,
+        ),
+        (
+            "BATON_COUPA_BASE_URL",
+            format!("http://{free}"),
+            Code::Unavailable,
+        ),
     ] {
         let child = real.launch(Start::usual().var(name, &value));
         let client = child.client().await.unwrap();
@@ -253,7 +272,9 @@ async fn a_runners_limit_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_that_are_missing_are_all_named() {
     let real = Real::new(small()).await;
-    let start = Start::usual().var("BATON_COUPA_BASE_URL", "").var("BATON_COUPA_CLIENT_ID", "");
+    let start = Start::usual()
+        .var("BATON_COUPA_BASE_URL", "")
+        .var("BATON_COUPA_CLIENT_ID", "");
     let ended = real.launch(start).ended().await;
     for name in ["coupa-client-id", "coupa-domain"] {
         assert!(ended.failed_saying(name), "{ended:?}");

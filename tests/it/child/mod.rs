@@ -120,7 +120,10 @@ async fn judge<F>(check: impl Fn(Subject) -> F, defects: &[(Defect, &str)])
 where
     F: Future<Output = Verdict>,
 {
-    assert!(!defects.is_empty(), "a check that nothing can fail proves nothing");
+    assert!(
+        !defects.is_empty(),
+        "a check that nothing can fail proves nothing"
+    );
     check(Subject::Twin(None)).await.expect("the good twin");
     for (defect, words) in defects {
         let Err(Violation(found)) = check(Subject::Twin(Some(*defect))).await else {

@@ -1,17 +1,15 @@
 //! A runner that starts a child as section 2 of the protocol says: a socket in blocking mode under a number, one line on standard input, which
 //! stays open, and certificates made for this launch.
 
-use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Write as _};
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsRawFd as _;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread;
 
-use baton_coupa::proto::{ratelimit, utls, wrapper};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use baton_coupa::proto::{ratelimit, utls, wrapper};
 use command_fds::{CommandFdExt as _, FdMapping};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
@@ -320,9 +318,15 @@ impl Launched {
     /// Whether the socket is in blocking mode, as the system tells it of an open file.
     #[cfg(target_os = "linux")]
     pub(super) fn is_blocking(&self) -> bool {
+        use std::fs;
+        use std::os::fd::AsRawFd as _;
+
         const O_NONBLOCK: u32 = 0o4000;
         let about = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.listener.as_raw_fd())).unwrap();
-        let flags = about.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+        let flags = about
+            .lines()
+            .find_map(|line| line.strip_prefix("flags:"))
+            .unwrap();
         u32::from_str_radix(flags.trim(), 8).unwrap() & O_NONBLOCK == 0
     }
 

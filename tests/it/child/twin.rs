@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use baton_coupa::proto::connector as c1;
 use baton_coupa::proto::connector::connector_service_server::{ConnectorService, ConnectorServiceServer};
 use baton_coupa::proto::utls;
 use baton_coupa::proto::wrapper::ServerConfig;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use futures::FutureExt as _;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -264,7 +264,11 @@ fn decode(line: &str) -> Result<ServerConfig, String> {
     understood().ok_or_else(|| "not a line of a runner".to_owned())
 }
 
-async fn serve(mut streams: mpsc::UnboundedReceiver<TcpStream>, tls: Arc<rustls::ServerConfig>, stalls: bool) {
+async fn serve(
+    mut streams: mpsc::UnboundedReceiver<TcpStream>,
+    tls: Arc<rustls::ServerConfig>,
+    stalls: bool,
+) {
     let routes = Routes::new(ConnectorServiceServer::new(Answers { stalls })).prepare();
     let acceptor = TlsAcceptor::from(tls);
     // Connections end with the twin.

@@ -8,6 +8,7 @@ use baton_coupa::proto::connector as c1;
 use baton_coupa::proto::connector::asset_service_client::AssetServiceClient;
 use baton_coupa::proto::connector::event_service_client::EventServiceClient;
 use baton_coupa::proto::connector::tickets_service_client::TicketsServiceClient;
+use futures::FutureExt as _;
 use prost_types::Any;
 use tonic::{Code, Status};
 
@@ -25,13 +26,18 @@ const ENDLESS: usize = 5_000;
 
 /// What a response may say about sibling chains: see PC-38.
 pub(super) fn siblings(notes: &[Any], next: &str) -> Result<Vec<String>, Violation> {
-    let told: Vec<&Any> = notes.iter().filter(|any| proto::is::<c1::EnqueuePageTokens>(any)).collect();
+    let told: Vec<&Any> = notes
+        .iter()
+        .filter(|any| proto::is::<c1::EnqueuePageTokens>(any))
+        .collect();
     let Some(first) = told.first() else {
         return Ok(Vec::new());
     };
     ensure(told.len() == 1, || "more than one EnqueuePageTokens".to_owned())?;
     let message = proto::annotation::<c1::EnqueuePageTokens>(std::slice::from_ref(*first));
-    let tokens = message.ok_or_else(|| "EnqueuePageTokens does not decode".to_owned())?.page_tokens;
+    let tokens = message
+        .ok_or_else(|| "EnqueuePageTokens does not decode".to_owned())?
+        .page_tokens;
     ensure(tokens.len() <= MOST_TOKENS, || format!("{} tokens", tokens.len()))?;
     ensure(tokens.iter().all(|token| !token.is_empty()), || {
         "an empty token".to_owned()
@@ -44,9 +50,10 @@ pub(super) fn siblings(notes: &[Any], next: &str) -> Result<Vec<String>, Violati
     ensure(!tokens.iter().any(|token| token == next), || {
         "a token equals next_page_token".to_owned()
     })?;
-    ensure(tokens.iter().collect::<BTreeSet<_>>().len() == tokens.len(), || {
-        "a token comes twice".to_owned()
-    })?;
+    ensure(
+        tokens.iter().collect::<BTreeSet<_>>().len() == tokens.len(),
+        || "a token comes twice".to_owned(),
+    )?;
     Ok(tokens)
 }
 
@@ -121,20 +128,27 @@ pub(super) async fn pc_41(subject: Subject) -> Verdict {
         })?;
         read.insert(target.0.clone());
         on_target(client, &whole, &resource, &target).await?;
-        let missing = client.resource(id(&(target.0.clone(), "999999999".to_owned()))).await;
-        let code = missing.map_or_else(|status| status.code(), |_| Code::Ok);
-        ensure(code == Code::NotFound || target.0 == "license", || {
+        // As an id of this type may look.
+        let missing = match target.1.parse::<u64>() {
+            Ok(_) => "999999999".to_owned(),
+            Err(_) => format!("gone-{}", target.1),
+        };
+        let code = code(&client.resource(id(&(target.0.clone(), missing))).await);
+        ensure(code == Code::NotFound, || {
             format!("GetResource of a missing {}: {code:?}", target.0)
         })?;
     }
     ensure(read.contains("user") && read.len() > 1, || {
         format!("only {read:?} can be read one by one")
     })?;
-    ensure(read.is_subset(&kinds.into_iter().map(|kind| kind.id).collect()), || {
-        "a target of no type".to_owned()
-    })?;
-    let unknown = client.resource(id(&("unheard-of".to_owned(), "1".to_owned()))).await;
-    let code = unknown.map_or_else(|status| status.code(), |_| Code::Ok);
+    ensure(
+        read.is_subset(&kinds.into_iter().map(|kind| kind.id).collect()),
+        || "a target of no type".to_owned(),
+    )?;
+    let unknown = client
+        .resource(id(&("unheard-of".to_owned(), "1".to_owned())))
+        .await;
+    let code = code(&unknown);
     ensure(code == Code::Unimplemented, || {
         format!("GetResource of an unsupported type: {code:?}")
     })?;
@@ -143,12 +157,19 @@ pub(super) async fn pc_41(subject: Subject) -> Verdict {
 }
 
 /// What hangs on a target: entitlements, grants, and whoever holds them.
-async fn on_target(client: &Client, whole: &harvest::Store, resource: &c1::Resource, target: &Key) -> Verdict {
+async fn on_target(
+    client: &Client,
+    whole: &harvest::Store,
+    resource: &c1::Resource,
+    target: &Key,
+) -> Verdict {
     let scope = || Scope::Resource(Box::new(resource.clone()));
     let prefix = format!("{}:{}:", target.0, target.1);
     let listed = client.all(&Entitlements(scope()), SYNC).await?;
     let foreign = listed.iter().any(|row| !whole.entitlements.contains_key(&row.id));
-    ensure(!foreign, || format!("{target:?} has entitlements that a full sync lacks"))?;
+    ensure(!foreign, || {
+        format!("{target:?} has entitlements that a full sync lacks")
+    })?;
     let grants = client.all(&Grants(scope()), SYNC).await?;
     let ids: BTreeSet<&String> = grants.iter().map(|row| &row.id).collect();
     let known: BTreeSet<&String> = whole.grants.keys().filter(|id| id.starts_with(&prefix)).collect();
@@ -165,6 +186,10 @@ async fn on_target(client: &Client, whole: &harvest::Store, resource: &c1::Resou
             .map_err(|status| named("GetResource of a principal", &status))?;
     }
     Ok(())
+}
+
+fn code<T>(outcome: &Result<T, Status>) -> Code {
+    outcome.as_ref().map_or_else(Status::code, |_| Code::Ok)
 }
 
 fn id(key: &Key) -> c1::ResourceId {
@@ -186,7 +211,10 @@ pub(super) async fn pc_48(subject: Subject) -> Verdict {
         .ok_or_else(|| "no type is listed as a whole".to_owned())?;
     let single = whole.resources.last().cloned().unwrap_or_default();
     through(subject, &Types, |row| row.id.clone()).await?;
-    through(subject, &Resources::of("user"), |row| format!("{:?}", key(row.id.as_ref()))).await?;
+    through(subject, &Resources::of("user"), |row| {
+        format!("{:?}", key(row.id.as_ref()))
+    })
+    .await?;
     through(subject, &Templates { kind: kind.clone() }, |row| row.slug.clone()).await?;
     let scope = Scope::Resource(Box::new(single));
     through(subject, &Entitlements(scope), |row| row.id.clone()).await?;
@@ -196,7 +224,13 @@ pub(super) async fn pc_48(subject: Subject) -> Verdict {
 /// A listing begins in trouble and is asked for again, three times, as a syncer does it; then the trouble passes.
 async fn through<L: Listing>(subject: Subject, listing: &L, id: impl Fn(&L::Row) -> String) -> Verdict {
     let untroubled = subject.start(Upstream::Healthy).await;
-    let expected: BTreeSet<String> = untroubled.client().all(listing, SYNC).await?.iter().map(&id).collect();
+    let expected: BTreeSet<String> = untroubled
+        .client()
+        .all(listing, SYNC)
+        .await?
+        .iter()
+        .map(&id)
+        .collect();
     let server = subject.start(Upstream::Healthy).await;
     server.trouble();
     let mut token = String::new();
@@ -223,14 +257,18 @@ async fn through<L: Listing>(subject: Subject, listing: &L, id: impl Fn(&L::Row)
         }
     }
     ensure(rows == expected, || {
-        format!("after {troubles} troubles {} rows of {} came", rows.len(), expected.len())
+        format!(
+            "after {troubles} troubles {} rows of {} came",
+            rows.len(),
+            expected.len()
+        )
     })
 }
 
-/// Events of a feed from a cursor on, with every cursor on the way.
-async fn events(server: &Instance, feed: &str, from: &str) -> Result<(Vec<String>, Vec<String>), Violation> {
+/// Events of a feed from a cursor on: the ids of each page, and the cursor behind it.
+async fn events(server: &Instance, feed: &str, from: &str) -> Result<Vec<(Vec<String>, String)>, Violation> {
     let mut service = EventServiceClient::new(server.client().channel.clone());
-    let (mut ids, mut cursors) = (Vec::new(), Vec::new());
+    let mut pages = Vec::new();
     let mut cursor = from.to_owned();
     for _ in 0..ENDLESS {
         let request = c1::ListEventsRequest {
@@ -240,12 +278,14 @@ async fn events(server: &Instance, feed: &str, from: &str) -> Result<(Vec<String
             ..Default::default()
         };
         let page = service.list_events(request).await?.into_inner();
-        ids.extend(page.events.into_iter().map(|event| event.id));
         cursor = page.cursor;
-        ensure(cursor.len() <= 4096, || format!("a cursor of {} bytes", cursor.len()))?;
-        cursors.push(cursor.clone());
+        ensure(cursor.len() <= 4096, || {
+            format!("a cursor of {} bytes", cursor.len())
+        })?;
+        let ids = page.events.into_iter().map(|event| event.id).collect();
+        pages.push((ids, cursor.clone()));
         if !page.has_more {
-            return Ok((ids, cursors));
+            return Ok(pages);
         }
     }
     Err(Violation("has_more stays true".to_owned()))
@@ -261,25 +301,82 @@ pub(super) async fn pc_59(subject: Subject) -> Verdict {
         .into_inner()
         .list;
     for feed in &feeds {
-        let (all, cursors) = events(&server, &feed.id, "").await?;
-        for cursor in cursors {
-            let (rest, _) = events(&server, &feed.id, &cursor).await?;
-            let expected = all.iter().position(|id| rest.first() == Some(id)).map_or(&all[all.len()..], |at| &all[at..]);
-            ensure(rest == expected, || "events are lost after a cursor".to_owned())?;
+        let pages = events(&server, &feed.id, "").await?;
+        for (at, (_, cursor)) in pages.iter().enumerate() {
+            let ids = |pages: &[(Vec<String>, String)]| {
+                let ids = pages.iter().flat_map(|(ids, _)| ids.clone());
+                ids.collect::<Vec<String>>()
+            };
+            let rest = events(&server, &feed.id, cursor).await?;
+            ensure(ids(&rest) == ids(&pages[at + 1..]), || {
+                "events are lost after a cursor".to_owned()
+            })?;
         }
-        // Page by page nothing is skipped: every event after a cursor comes with it.
-        let mut joined = BTreeSet::new();
-        joined.extend(all.iter().cloned());
-        ensure(joined.len() == all.len(), || "an event comes twice".to_owned())?;
-        ensure(all.len() == known_events(&feed.id, &all), || "events are lost after a cursor".to_owned())?;
     }
     for feed in ["unheard-of", ""] {
         let request = c1::ListEventsRequest {
             event_feed_id: feed.to_owned(),
             ..Default::default()
         };
-        let code = service.list_events(request).await.map_or_else(|status| status.code(), |_| Code::Ok);
-        ensure(code == Code::NotFound, || format!("events of an unknown feed: {code:?}"))?;
+        let code = code(&service.list_events(request).await);
+        ensure(code == Code::NotFound, || {
+            format!("events of an unknown feed: {code:?}")
+        })?;
     }
     Ok(())
+}
+
+/// Long enough for an answer that needs no tenant.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+pub(super) async fn pc_60(subject: Subject) -> Verdict {
+    let server = subject.start(Upstream::Healthy).await;
+    let channel = server.client().channel.clone();
+    let tickets = || TicketsServiceClient::new(channel.clone());
+    macro_rules! call {
+        ($method:ident($request:ident)) => {
+            async { code(&tickets().$method(c1::$request::default()).await) }.boxed()
+        };
+    }
+    let answers = futures::future::join_all([
+        call!(create_ticket(TicketsServiceCreateTicketRequest)),
+        call!(get_ticket(TicketsServiceGetTicketRequest)),
+        call!(list_ticket_schemas(TicketsServiceListTicketSchemasRequest)),
+        call!(get_ticket_schema(TicketsServiceGetTicketSchemaRequest)),
+        call!(bulk_create_tickets(TicketsServiceBulkCreateTicketsRequest)),
+        call!(bulk_get_tickets(TicketsServiceBulkGetTicketsRequest)),
+    ]);
+    let codes = tokio::time::timeout(AT_ONCE, answers)
+        .await
+        .map_err(|_| "a ticket call hangs".to_owned())?;
+    ensure(!codes.contains(&Code::Ok), || {
+        format!("ticket calls answer {codes:?}")
+    })?;
+    let mut assets = AssetServiceClient::new(channel);
+    let stream = assets.get_asset(c1::AssetServiceGetAssetRequest::default()).await;
+    let mut stream = stream.map_err(|status| named("GetAsset", &status))?.into_inner();
+    let first = tokio::time::timeout(AT_ONCE, stream.message())
+        .await
+        .map_err(|_| "an asset hangs".to_owned())??;
+    ensure(first.is_none(), || "an asset has content".to_owned())
+}
+
+#[test]
+fn siblings_in_order_are_told_from_others() {
+    let enqueue = |tokens: Vec<String>| {
+        proto::pack(&c1::EnqueuePageTokens {
+            page_tokens: tokens,
+            ..Default::default()
+        })
+    };
+    let numbered = |count: usize| (0..count).map(|number| format!("t{number}")).collect::<Vec<_>>();
+    assert_eq!(siblings(&[], "t1").unwrap(), Vec::<String>::new());
+    assert_eq!(siblings(&[enqueue(numbered(1024))], "next").unwrap().len(), 1024);
+    let told = |tokens: Vec<String>| siblings(&[enqueue(tokens)], "t1").unwrap_err().0;
+    assert!(told(numbered(1025)).contains("1025"));
+    assert!(told(vec!["x".repeat(LONGEST_TOKEN + 1)]).contains("1 MiB"));
+    let large = (0..17)
+        .map(|number| format!("{number}-") + &"x".repeat(1_000_000))
+        .collect();
+    assert!(told(large).contains("bytes"));
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use baton_coupa::config::{SETTINGS, Setting, variable};
+use baton_coupa::config::{SETTINGS, variable};
 use serde_json::Value;
 
 /// Variables of the ecosystem that are no settings of the table: they have no flag.
@@ -44,16 +44,12 @@ fn capabilities() -> Value {
     serde_json::from_str(&text("baton_capabilities.json")).unwrap()
 }
 
-/// Settings that the manifests may name although this version still refuses them.
-const COMING: [&str; 1] = ["health-check"];
-
 /// Whether the program takes that environment variable, and does something with it.
 fn is_read(name: &str) -> bool {
-    let works = |setting: &Setting| setting.is_shown() || COMING.contains(&setting.name);
     BESIDE_THE_TABLE.contains(&name)
         || SETTINGS
             .iter()
-            .any(|setting| variable(setting.name) == name && works(setting))
+            .any(|setting| variable(setting.name) == name && setting.is_shown())
 }
 
 /// Every `BATON_...` variable that a text names, also in part: `BATON_` and the signs that a variable may have.

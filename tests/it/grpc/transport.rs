@@ -263,7 +263,8 @@ async fn reflection_shows_what_is_served() {
     let shown: BTreeSet<String> = list.service.into_iter().map(|service| service.name).collect();
     let described = prost_types::FileDescriptorSet::decode(DESCRIPTORS).unwrap();
     let all = described.file.iter().flat_map(|file| {
-        let name = |service: &prost_types::ServiceDescriptorProto| format!("{}.{}", file.package(), service.name());
+        let name =
+            |service: &prost_types::ServiceDescriptorProto| format!("{}.{}", file.package(), service.name());
         file.service.iter().map(name)
     });
     // What the platform serves is described, too, for the daemon that asks for it.

@@ -115,6 +115,33 @@ async fn nothing_is_asked_for_any_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_answer_on_its_way_still_brings_is_finished() {
+    for several in [false, true] {
+        let scene = Scene::new().await;
+        let mut command = scene.command();
+        if several {
+            command.env("BATON_GET_TASKS", "true");
+        }
+        scene.platform.trouble(Rpc::GetTask, [Trouble::Held]);
+        let daemon = scene.spawn(command);
+        let met = |entry: &super::fake::Entry| matches!(entry.event, Event::Trouble { .. });
+        scene
+            .platform
+            .wait("the question", |log| log.iter().any(met).then_some(()))
+            .await;
+        let task = Task::sync();
+        scene.platform.give(task.clone());
+        daemon.signal("-TERM");
+        said(&scene, "SIGTERM").await;
+        scene.platform.let_go();
+        scene.ends_with(daemon, 0).await;
+        for end in finishes(&scene.platform.log(), &task.id) {
+            end.assert_error(Code::Cancelled, Retry::Yes, &[]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_without_an_answer_do_not_hold_the_end() {
     for rpc in [
         Rpc::Hello,

@@ -175,7 +175,10 @@ async fn a_holder_who_is_gone_leaves_no_grant_to_nobody() {
     fake.fail("get user/3", not_found());
     let fault = bench.sync(&fake).await.unwrap_err();
     assert_eq!(*fault.kind(), FaultKind::Corrupt);
-    assert!(fault.message().contains("1 grants to an unknown principal"), "{fault}");
+    assert!(
+        fault.message().contains("1 grants to an unknown principal"),
+        "{fault}"
+    );
     assert_eq!(bench.names(), ["tmp"]);
 }
 
@@ -200,7 +203,10 @@ async fn a_connector_that_answers_something_else_is_found_out() {
     fake.strays.push(stray);
     let bench = super::targeted::bench(&["license/risk-assess-user"], Depth::Entitlements);
     let fault = bench.sync(&Arc::new(fake)).await.unwrap_err();
-    assert!(fault.message().contains("entitlements on an unknown resource"), "{fault}");
+    assert!(
+        fault.message().contains("entitlements on an unknown resource"),
+        "{fault}"
+    );
 }
 
 #[tokio::test]
@@ -217,7 +223,14 @@ async fn a_partial_run_stands_beside_the_full_ones_and_takes_none_away() {
     let runs = c1z.runs();
     let told: Vec<(&str, &str, &str, bool)> = runs
         .iter()
-        .map(|run| (run.id.as_str(), run.kind.as_str(), run.parent.as_str(), run.supports_diff))
+        .map(|run| {
+            (
+                run.id.as_str(),
+                run.kind.as_str(),
+                run.parent.as_str(),
+                run.supports_diff,
+            )
+        })
         .collect();
     assert_eq!(
         told,
@@ -232,7 +245,9 @@ async fn a_partial_run_stands_beside_the_full_ones_and_takes_none_away() {
     assert!(runs[1].ended_at < runs[2].ended_at);
 
     // The sizes of a partial run say nothing about the tenant.
-    let sizes = baseline(bench.file(), TENANT, &bench.options.settings).unwrap().unwrap();
+    let sizes = baseline(bench.file(), TENANT, &bench.options.settings)
+        .unwrap()
+        .unwrap();
     assert_eq!(sizes.counts[&Count::Items(ItemKind::Group)], 3);
 
     let again = bench.sync(&fake()).await.unwrap().run_id;
@@ -257,7 +272,11 @@ async fn a_partial_run_in_a_file_of_its_own_has_no_parent() {
     assert_eq!((summary.stats.resources, summary.stats.grants), (1, 0));
     let runs = bench.read().runs();
     assert_eq!((runs.len(), runs[0].parent.as_str()), (1, ""));
-    assert!(baseline(bench.file(), TENANT, &bench.options.settings).unwrap().is_none());
+    assert!(
+        baseline(bench.file(), TENANT, &bench.options.settings)
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test]

@@ -42,7 +42,9 @@ impl ResourceGetterService for State {
             return Err(Status::not_found("user"));
         }
         let rows = self.resources(kind, false);
-        let row = rows.into_iter().find(|row| key(row.id.as_ref()).as_ref() == Some(&wanted));
+        let row = rows
+            .into_iter()
+            .find(|row| key(row.id.as_ref()).as_ref() == Some(&wanted));
         let mut resource = match row {
             Some(row) => row,
             None if self.has(Defect::GetInvents) => data::resource(kind, id, Vec::new()),
@@ -70,14 +72,17 @@ impl EventService for State {
             cursor => cursor.parse().map_err(|_| Status::invalid_argument("cursor"))?,
         };
         let end = EVENTS.min(start + EVENTS_PER_PAGE);
-        let skipped = usize::from(self.has(Defect::EventsLost) && start > 0);
+        let back = !self.cursors.lock().unwrap().insert(ask.cursor.clone());
+        if back && self.has(Defect::CursorOnce) {
+            return Ok(Response::new(c1::ListEventsResponse::default()));
+        }
         let event = |number: usize| c1::Event {
             id: number.to_string(),
             ..Default::default()
         };
         let width = if self.has(Defect::CursorHuge) { 4097 } else { 1 };
         Ok(Response::new(c1::ListEventsResponse {
-            events: (start + skipped..end).map(event).collect(),
+            events: (start..end).map(event).collect(),
             cursor: format!("{end:0width$}"),
             has_more: end < EVENTS || self.has(Defect::EventsEndless),
             annotations: Vec::new(),

@@ -63,6 +63,10 @@ impl State {
     async fn meet<T>(&self, rpc: Rpc, request: &Request<T>) -> Result<Trouble, Status> {
         self.admit(rpc, request)?;
         let trouble = self.next_trouble(rpc);
+        if trouble == Trouble::Held {
+            self.held().await;
+            return Ok(Trouble::None);
+        }
         if trouble.takes_effect() || matches!(trouble, Trouble::BrokenOff(_)) {
             return Ok(trouble);
         }
@@ -83,7 +87,7 @@ impl State {
                 }
                 std::future::pending().await
             }
-            Trouble::None | Trouble::Hang => std::future::pending().await,
+            Trouble::None | Trouble::Held | Trouble::Hang => std::future::pending().await,
         }
     }
 

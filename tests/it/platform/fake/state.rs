@@ -16,6 +16,9 @@ use super::claims::Claims;
 use super::log::{Beat, Entry, Event, Finish};
 use super::token::{Accepted, Client};
 
+/// So near to its end a token is not used any more: the program renews it about 10 s before.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
+
 /// The calls of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rpc {
@@ -39,6 +42,8 @@ pub enum Trouble {
     BrokenOff(Code),
     /// No answer and no effect, for as long as the caller waits.
     Hang,
+    /// Answered, but only when the test lets go.
+    Held,
     /// The connection is cut, without effect.
     Cut,
     /// It takes effect, then the connection is cut.
@@ -47,7 +52,7 @@ pub enum Trouble {
 
 impl Trouble {
     pub fn takes_effect(self) -> bool {
-        matches!(self, Self::None | Self::Lost(_) | Self::LostAndCut)
+        matches!(self, Self::None | Self::Held | Self::Lost(_) | Self::LostAndCut)
     }
 }
 
@@ -102,6 +107,7 @@ pub struct State {
     pub authority: String,
     inner: Mutex<Inner>,
     changed: watch::Sender<usize>,
+    let_go: watch::Sender<()>,
 }
 
 impl State {
@@ -127,6 +133,7 @@ impl State {
                 gone: None,
             }),
             changed: watch::Sender::new(0),
+            let_go: watch::Sender::new(()),
         })
     }
 
@@ -177,6 +184,17 @@ impl State {
         self.inner().claims.cancel(task);
     }
 
+    /// Lets go of every call that is held.
+    pub fn let_go(&self) {
+        self.let_go.send_replace(());
+    }
+
+    /// Waits until the test lets go.
+    pub async fn held(&self) {
+        // The sender lives as long as the state.
+        let _ = self.let_go.subscribe().changed().await;
+    }
+
     pub fn forget_tokens(&self) {
         for token in self.inner().tokens.values_mut() {
             token.forgotten = true;
@@ -225,6 +243,12 @@ impl State {
             Some(None) => "comes with a token that was never issued",
             Some(Some(token)) if token.forgotten => return false,
             Some(Some(token)) if token.ends < Instant::now() => "comes with a token that has expired",
+            Some(Some(token)) if token.ends < Instant::now() + LAST_MOMENT => {
+                inner
+                    .violations
+                    .push(format!("{rpc:?} comes with a token in its last moment"));
+                return true;
+            }
             Some(Some(_)) => return true,
         };
         inner.violations.push(format!("{rpc:?} {violation}"));
