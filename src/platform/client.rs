@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Response, Status};
 
@@ -69,23 +69,30 @@ impl Client {
         })
     }
 
-    /// One call: with a token, within `limit`.
-    async fn call<Q, A>(
+    /// One call: with a token, within `limit`. A token from before the call that is not taken is replaced once: it may have been
+    /// withdrawn before its time.
+    async fn call<Q: Clone, A>(
         &self,
         limit: Duration,
         message: Q,
-        exchange: impl AsyncFnOnce(BatonServiceClient<Channel>, Request<Q>) -> Result<Response<A>, Status>,
+        exchange: impl AsyncFn(BatonServiceClient<Channel>, Request<Q>) -> Result<Response<A>, Status>,
     ) -> Result<A, Status> {
+        let begun = Instant::now();
         let work = async {
-            let token = self.tokens.get().await?;
-            let mut request = Request::new(message);
-            request
-                .metadata_mut()
-                .insert("authorization", token.header.clone());
-            // A little more than our own wait: whose patience ends first tells the reason.
-            request.set_timeout(limit + Duration::from_secs(1));
-            let outcome = exchange(BatonServiceClient::new(self.channel()), request).await;
-            self.judged(&token, outcome).await
+            loop {
+                let token = self.tokens.get().await?;
+                let mut request = Request::new(message.clone());
+                request
+                    .metadata_mut()
+                    .insert("authorization", token.header.clone());
+                // A little more than our own wait: whose patience ends first tells the reason.
+                request.set_timeout(limit + Duration::from_secs(1));
+                let outcome = exchange(BatonServiceClient::new(self.channel()), request).await;
+                match self.judged(&token, outcome).await {
+                    Err(status) if status.code() == Code::Unauthenticated && token.issued < begun => {}
+                    outcome => return outcome,
+                }
+            }
         };
         timeout(limit, work).await.unwrap_or_else(|_| {
             self.reconnect();

@@ -115,7 +115,7 @@ impl Daemon {
         HealthServer::bind(address, self.connector.clone(), self.stage.subscribe()).await
     }
 
-    /// Introduces the connector, then does tasks until `stop` fires; ends within 21 seconds of that. Fails only where the platform will
+    /// Introduces the connector, then does tasks until `stop` fires; ends within 18 seconds of that. Fails only where the platform will
     /// not have us, with the code it says so by.
     pub async fn run(self, stop: &CancellationToken) -> Result<(), Fault> {
         let introduction = hello::introduce(&*self.platform, &self.connector);

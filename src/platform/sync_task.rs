@@ -174,10 +174,8 @@ fn scope(asked: &SyncFullTask, usual: &Scope) -> Result<Scope, Failure> {
         (None, Scope::Targeted(usual)) => (usual.resources().to_vec(), depth(asked, usual.depth())),
         // Without grants a full run would read as if everybody had lost everything.
         (None, _) if asked.skip_grants => {
-            return Err(Failure {
-                fault: Fault::invalid("skip-grants can only be set within a targeted sync"),
-                retry: Retry::Pointless,
-            });
+            let why = "skip-grants can only be set within a targeted sync";
+            return Err(Failure::passing(Fault::invalid(why)));
         }
         (None, Scope::Full) if !asked.skip_entitlements_and_grants => return Ok(Scope::Full),
         (None, Scope::Full | Scope::ResourcesOnly) => return Ok(Scope::ResourcesOnly),

@@ -57,8 +57,10 @@ pub(super) struct Tokens {
 #[derive(Clone)]
 pub(super) struct Token {
     pub(super) header: AsciiMetadataValue,
-    generation: u64,
+    /// When it was asked for.
+    pub(super) issued: Instant,
     fresh_until: Instant,
+    generation: u64,
 }
 
 #[derive(Default)]
@@ -98,8 +100,9 @@ impl Tokens {
                 state.generation += 1;
                 let token = Token {
                     header: issued.header,
-                    generation: state.generation,
+                    issued: begun,
                     fresh_until: begun + issued.lifetime.saturating_sub(MARGIN),
+                    generation: state.generation,
                 };
                 state.token = Some(token.clone());
                 Ok(token)
