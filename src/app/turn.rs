@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use tokio::sync::Mutex;
-use tonic::async_trait;
 
 use super::changes;
 use super::composition::{AtWork, Followed};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tonic::async_trait;
+use async_trait::async_trait;
 
 use crate::app::baselines::KeptBaselines;
 use crate::connector::{Connector, ConnectorConfig};

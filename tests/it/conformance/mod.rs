@@ -300,7 +300,7 @@ conformance! {
         GetsNoUsers "of a principal",
         GetDiffers "differ about",
         GetInvents "a missing",
-        UnsupportedGetIsInternal "an unsupported type",
+        UnknownGetIsInternal "an unsupported type",
         ResourceMeansType "in a full sync differ",
     ];
     pc_42_cleanup_always_succeeds_and_forgets: service::pc_42, [

@@ -134,7 +134,7 @@ pub(in crate::conformance) enum Defect {
     GetsNoUsers,
     GetInvents,
     GetDiffers,
-    UnsupportedGetIsInternal,
+    UnknownGetIsInternal,
     TroubleIsInternal,
     TroubleIsEmpty,
     TroubleLasts,

@@ -32,11 +32,11 @@ impl ResourceGetterService for State {
             .ok_or_else(|| Status::invalid_argument("resource_id"))?;
         let (kind, id) = &wanted;
         let known = data::types().iter().any(|known| known.id == *kind);
+        if !known && self.has(Defect::UnknownGetIsInternal) {
+            return Err(Status::internal("no such type"));
+        }
         if !known || *kind == "chapter" {
-            return Err(match self.defect {
-                Some(Defect::UnsupportedGetIsInternal) => Status::internal("no such method"),
-                _ => Status::unimplemented("not one by one"),
-            });
+            return Err(Status::unimplemented("not one by one"));
         }
         if *kind == "user" && self.has(Defect::GetsNoUsers) {
             return Err(Status::not_found("user"));
