@@ -285,7 +285,9 @@ pub(super) fn dispose(verb: Verb, values: &Values, problems: &mut Vec<Problem>, 
         if setting.scope == Scope::OneShot && values.given("client-id") {
             // As in the ecosystem: who has a client id is a daemon, whatever else is asked for.
             if !excludes_daemon(setting.name) {
-                warnings.push(format!("{name} is ignored: with client-id, the platform says what is done"));
+                warnings.push(format!(
+                    "{name} is ignored: with client-id, the platform says what is done"
+                ));
             }
             continue;
         }
