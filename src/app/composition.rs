@@ -51,7 +51,7 @@ impl Composition {
             Some(wanted) => Some(Making::Now(AtWork::begin(&composed.parts, wanted, &following)?)),
             None => None,
         };
-        Ok(Self::over(composed, following, making))
+        Ok(Self::over(composed, &following, making))
     }
 
     /// The same, but lives on while another process has the right to write: see [`InTurn`].
@@ -69,10 +69,10 @@ impl Composition {
             }
             None => None,
         };
-        Ok(Self::over(composed, following, making))
+        Ok(Self::over(composed, &following, making))
     }
 
-    fn over(composed: Composed, following: Followed, changes: Option<Making>) -> Self {
+    fn over(composed: Composed, following: &Followed, changes: Option<Making>) -> Self {
         let mut connector = composed.connector;
         if let Some(following) = &following.engine {
             connector = connector.with_downstream(following.downstream.clone());

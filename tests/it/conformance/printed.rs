@@ -244,7 +244,7 @@ async fn pc_17_capabilities_tell_the_types_that_are_listed() {
             *json = json!({"@type": "type.googleapis.com/c1.connector.v2.ConnectorMetadata"});
         }),
         ("not sorted by id", |json| {
-            rows(json, "resourceTypeCapabilities").reverse()
+            rows(json, "resourceTypeCapabilities").reverse();
         }),
         ("differ from those", |json| {
             rows(json, "resourceTypeCapabilities").pop();
@@ -267,7 +267,7 @@ async fn pc_18_capabilities_tell_the_calls_that_work() {
     }
     let spoils: &[(&str, Spoil)] = &[
         ("not sorted by number", |json| {
-            rows(json, "connectorCapabilities").reverse()
+            rows(json, "connectorCapabilities").reverse();
         }),
         ("not sorted by number", |json| {
             let first = rows(json, "connectorCapabilities")[0].clone();
@@ -275,7 +275,7 @@ async fn pc_18_capabilities_tell_the_calls_that_work() {
         }),
         ("SYNC is missing", |json| without(json, "CAPABILITY_SYNC")),
         ("CAPABILITY_PROVISION and", |json| {
-            without(json, "CAPABILITY_PROVISION")
+            without(json, "CAPABILITY_PROVISION");
         }),
         ("CAPABILITY_ACCOUNT_PROVISIONING and", |json| {
             without(json, "CAPABILITY_ACCOUNT_PROVISIONING");
@@ -284,7 +284,7 @@ async fn pc_18_capabilities_tell_the_calls_that_work() {
             without(json, "CAPABILITY_RESOURCE_DELETE");
         }),
         ("CAPABILITY_ACTIONS and", |json| {
-            without(json, "CAPABILITY_ACTIONS")
+            without(json, "CAPABILITY_ACTIONS");
         }),
         ("CAPABILITY_TARGETED_SYNC and", |json| {
             without(json, "CAPABILITY_TARGETED_SYNC");
