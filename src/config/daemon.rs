@@ -92,6 +92,8 @@ impl Reader<'_> {
             self.keep_journal(tenant.as_mut(), OneShotMode::Apply);
         }
         let platform = self.platform();
+        // Judged before anything can end this: every problem is to be told.
+        let sync = self.sync_choice();
         let health = self.values.switch("health-check").then(|| self.health_address());
         let risk_assess = self.risk_assess();
         let health = match health {
@@ -101,7 +103,7 @@ impl Reader<'_> {
         Some(DaemonSettings {
             tenant: tenant?,
             platform: platform?,
-            sync: self.sync_choice(),
+            sync,
             changes,
             health,
             risk_assess: risk_assess?,

@@ -331,7 +331,8 @@ fn grants_can_be_skipped_in_a_targeted_sync_only() {
     assert_eq!(world.wrong(TENANT), words);
     assert_eq!(
         world.wrong(&format!("{TENANT} --client-id a --client-secret b")),
-        words
+        ["invalid client id", "invalid client secret", words[0]],
+        "a daemon, too, and with everything else that is wrong"
     );
     let twice = world.wrong(&format!("{TENANT} --sync-resources nonsense"));
     assert_eq!(twice.len(), 1, "one mistake is told once: {twice:?}");

@@ -104,7 +104,7 @@ fn risk_assess(licenses: &LicenseCatalog, configured: bool) -> Finding {
         .iter()
         .any(|license| license.name.as_str() == RISK_ASSESS)
     {
-        return Finding::fine(Check::LicenseRiskAssess, "it is");
+        return Finding::fine(Check::LicenseRiskAssess, "the tenant has it");
     }
     let saw = "the tenant does not show the license flag risk-assess-user";
     if configured {
