@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 use protox::prost::Message as _;
@@ -14,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Release builds put the tag here; a plain build says so.
     let version = env::var("BATON_COUPA_VERSION").unwrap_or_else(|_| "dev".to_owned());
     println!("cargo::rustc-env=BATON_COUPA_VERSION={version}");
+    println!("cargo::rustc-env=BATON_COUPA_LANG={}", language());
 
     let mut files = Vec::new();
     collect(root, &mut files)?;
@@ -37,6 +39,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         .skip_debug(["."])
         .compile_fds_with_config(descriptors, prost)?;
     Ok(())
+}
+
+/// The compiler at work, for instance `rust1.95.0`; `rust1` if it does not tell.
+fn language() -> String {
+    let compiler = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let told = Command::new(compiler).arg("--version").output().ok();
+    let text = told.and_then(|told| String::from_utf8(told.stdout).ok());
+    let version = text.as_deref().and_then(|text| text.split_whitespace().nth(1));
+    format!("rust{}", version.unwrap_or("1"))
 }
 
 fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {

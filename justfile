@@ -39,6 +39,18 @@ hostile-long:
 model cases="20000":
     PROPTEST_CASES={{cases}} cargo test --lib provision::tests::model
 
+# The static binary for this Linux machine, as a release has it; its path is the last line.
+static profile="dist":
+    .ci/static {{profile}}
+
+# The static binary alone in a directory with a CA bundle: it syncs over HTTPS.
+bare-root:
+    bash .ci/bare-root
+
+# The archive of a release with the static binary, and its checksum, in dist/.
+package version:
+    .ci/package linux {{ if arch() == "aarch64" { "arm64" } else { "amd64" } }} {{version}} "$(.ci/static dist)" dist
+
 # Rewrite the golden files after a reviewed change.
 golden:
     UPDATE_GOLDEN=1 cargo test golden

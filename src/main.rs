@@ -2,6 +2,7 @@
 
 use std::env;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use baton_coupa::cli::exit;
 use baton_coupa::cli::progress::Progress;
@@ -52,6 +53,8 @@ fn run(invocation: Invocation, progress: &Progress) -> Result<(), Fault> {
         .map_err(|error| Fault::internal("cannot start the runtime").because(error))?;
     let outcome = runtime.block_on(app::run(invocation.command, progress));
     progress.finish();
+    // Whatever counts was waited for. What is left, a name that a resolver does not answer for instance, must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_millis(200));
     if let Err(fault) = &outcome {
         tracing::error!(error = ?fault, "failed");
     }

@@ -58,7 +58,7 @@ fn violation(remark: &Remark) -> String {
 const fn code(kind: &FaultKind) -> Code {
     match kind {
         FaultKind::Unauthenticated => Code::Unauthenticated,
-        FaultKind::MissingScope { .. } => Code::PermissionDenied,
+        FaultKind::MissingScope { .. } | FaultKind::Forbidden => Code::PermissionDenied,
         FaultKind::NotFound => Code::NotFound,
         FaultKind::Invalid => Code::InvalidArgument,
         // Not AlreadyExists: that reads like an idempotent success.
@@ -69,6 +69,7 @@ const fn code(kind: &FaultKind) -> Code {
         FaultKind::Corrupt => Code::DataLoss,
         FaultKind::Cancelled => Code::Cancelled,
         FaultKind::Internal => Code::Internal,
+        FaultKind::Unknown => Code::Unknown,
     }
 }
 
@@ -100,6 +101,7 @@ mod tests {
         let table = [
             (FaultKind::Unauthenticated, Code::Unauthenticated),
             (FaultKind::MissingScope { scope }, Code::PermissionDenied),
+            (FaultKind::Forbidden, Code::PermissionDenied),
             (FaultKind::NotFound, Code::NotFound),
             (FaultKind::Invalid, Code::InvalidArgument),
             (FaultKind::Conflict, Code::Aborted),
@@ -112,6 +114,7 @@ mod tests {
             (FaultKind::Corrupt, Code::DataLoss),
             (FaultKind::Cancelled, Code::Cancelled),
             (FaultKind::Internal, Code::Internal),
+            (FaultKind::Unknown, Code::Unknown),
         ];
         for (kind, code) in table {
             let fault = Fault::new(kind, "m").advise("a").because("secret detail");

@@ -10,6 +10,7 @@
 mod baselines;
 mod changes;
 mod child;
+mod composition;
 mod daemon;
 mod doctor;
 mod journal;
@@ -20,6 +21,7 @@ mod serve;
 mod signals;
 mod sync;
 mod tenant;
+mod turn;
 
 use std::io::{self, Write};
 

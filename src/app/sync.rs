@@ -10,12 +10,12 @@ use super::risk_assess::Following;
 use super::{signals, tenant};
 use crate::c1z;
 use crate::cli::progress::Progress;
-use crate::cli::summary::{Row, Summary};
+use crate::cli::summary::{Part, Row, Summary};
 use crate::config::{SyncSettings, TenantSettings, Workers};
 use crate::connector::Connector;
 use crate::model::fault::Fault;
 use crate::snapshot::{Served, SnapshotReport};
-use crate::sync::{self, Patience, Phase, Scope, SyncOptions, SyncSummary, Syncer};
+use crate::sync::{self, Depth, Patience, Phase, Scope, SyncOptions, SyncSummary, Syncer, Target};
 
 pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(), Fault> {
     let stop = signals::cancelled_by_signal()?;
@@ -28,11 +28,7 @@ pub(super) async fn run(settings: SyncSettings, progress: &Progress) -> Result<(
         })
     };
     let composed = tenant::compose(&settings.tenant, previous).await?;
-    let scope = if settings.choice.skip_entitlements_and_grants {
-        Scope::ResourcesOnly
-    } else {
-        Scope::Full
-    };
+    let scope = settings.choice.scope;
     let options = SyncOptions {
         file: settings.file,
         tenant: composed.key.clone(),
@@ -74,7 +70,7 @@ pub(super) fn file_settings(tenant: &TenantSettings) -> Result<c1z::Settings, Fa
 }
 
 /// Side-by-side calls; the ecosystem's automatic choice is the number of cores, at most 4.
-fn workers(workers: Workers) -> NonZeroUsize {
+pub(super) fn workers(workers: Workers) -> NonZeroUsize {
     let auto =
         || thread::available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(MOST_AUTOMATIC));
     match workers {
@@ -107,14 +103,15 @@ const fn title(phase: Phase) -> &'static str {
         Phase::Resources => "resources",
         Phase::StaticEntitlements | Phase::Entitlements => "entitlements",
         Phase::Grants => "grants",
+        Phase::Principals => "holders of what was asked for",
         Phase::Check => "checking references",
         Phase::Save => "writing the file",
     }
 }
 
 fn summary(connector: &Connector, scope: &Scope, done: SyncSummary) -> Summary {
-    let mut written: Vec<Row> = done
-        .stats
+    let stats = &done.stats;
+    let mut written: Vec<Row> = stats
         .resources_by_resource_type
         .iter()
         .map(|(name, count)| Row {
@@ -122,18 +119,26 @@ fn summary(connector: &Connector, scope: &Scope, done: SyncSummary) -> Summary {
             count: *count,
         })
         .collect();
-    if *scope == Scope::Full {
+    let mut add = |name: &str, count| {
         written.push(Row {
-            name: "entitlements".to_owned(),
-            count: done.stats.entitlements,
+            name: name.to_owned(),
+            count,
         });
-        written.push(Row {
-            name: "grants".to_owned(),
-            count: done.stats.grants,
-        });
+    };
+    let depth = depth(scope);
+    if depth != Depth::Resource {
+        add("entitlements", stats.entitlements);
     }
-    let report = connector.report(&done.run_id);
+    if depth == Depth::Grants {
+        add("grants", stats.grants);
+    }
+    // A pass in the place of questions about a few resources has seen the whole tenant, but this run does not hold it.
+    let report = match scope {
+        Scope::Full | Scope::ResourcesOnly => connector.report(&done.run_id),
+        Scope::Targeted(_) => None,
+    };
     Summary {
+        part: part(scope, &done.missing),
         written,
         seats: report.iter().flat_map(seats).collect(),
         left_out: report.iter().flat_map(left_out).collect(),
@@ -141,6 +146,28 @@ fn summary(connector: &Connector, scope: &Scope, done: SyncSummary) -> Summary {
         elapsed: done.elapsed,
         file: done.saved.path,
     }
+}
+
+const fn depth(scope: &Scope) -> Depth {
+    match scope {
+        Scope::Full => Depth::Grants,
+        Scope::ResourcesOnly => Depth::Resource,
+        Scope::Targeted(targets) => targets.depth(),
+    }
+}
+
+fn part(scope: &Scope, missing: &[Target]) -> Option<Part> {
+    let Scope::Targeted(targets) = scope else {
+        return None;
+    };
+    let written = targets
+        .resources()
+        .iter()
+        .filter(|target| !missing.contains(target));
+    Some(Part {
+        written: written.map(ToString::to_string).collect(),
+        missing: missing.iter().map(ToString::to_string).collect(),
+    })
 }
 
 fn seats(report: &SnapshotReport) -> Vec<Row> {

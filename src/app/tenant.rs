@@ -25,13 +25,19 @@ pub(super) struct Composed {
     pub(super) parts: Parts,
     /// Name under which state and files of this tenant are kept.
     pub(super) key: String,
-    /// The embedded tenant; ends when dropped.
+    pub(super) kept: Kept,
+}
+
+/// What ends when it is dropped.
+pub(super) struct Kept {
+    /// The embedded tenant.
     _sandbox: Option<crate::sandbox::Running>,
     /// A state directory that goes with the process.
     _temporary: Option<tempfile::TempDir>,
 }
 
 /// What the connector reads through, for those who change the same tenant.
+#[derive(Clone)]
 pub(super) struct Parts {
     pub(super) coupa: Arc<Coupa>,
     pub(super) state: Option<Arc<State>>,
@@ -83,8 +89,10 @@ pub(super) async fn compose(
             risk_assess,
         },
         key,
-        _sandbox: sandbox,
-        _temporary: temporary,
+        kept: Kept {
+            _sandbox: sandbox,
+            _temporary: temporary,
+        },
     })
 }
 

@@ -14,7 +14,7 @@ use super::error::{cancelled, existing, working};
 use super::run::{self, Finished, RunKind, Stats, Token};
 use super::scratch::Scratch;
 use super::target::Target;
-use super::write::{Dangling, Rows, Saved, StoredResource};
+use super::write::{Dangling, MissingPrincipal, Rows, Saved, StoredResource};
 use super::{Settings, envelope, schema};
 use crate::model::fault::Fault;
 use crate::proto::connector::{self as c1, GrantExpandable};
@@ -22,6 +22,8 @@ use crate::proto::{annotation, is};
 
 /// Rows per transaction: enough that its cost vanishes, few enough that dirty pages fit the cache.
 const ROWS_PER_TRANSACTION: usize = 50_000;
+
+const DROP_MISSING: &str = "drop table if exists missing_principals";
 
 /// A run that is being written.
 pub(super) struct Database {
@@ -63,7 +65,8 @@ impl Database {
         let now = Timestamp::now();
         let latest_id = earlier.iter().map(|run| run.id.as_str()).max();
         let run_id = run::new_id(now, latest_id);
-        insert_run(&db, &run_id, tenant, kind, now).map_err(working)?;
+        let parent = run::parent(&earlier, kind, tenant);
+        insert_run(&db, &run_id, tenant, kind, &parent, now).map_err(working)?;
         let resources_before = db
             .query_row("select coalesce(max(id), 0) from v1_resources", [], |row| {
                 row.get(0)
@@ -211,6 +214,46 @@ impl Database {
         stored.collect()
     }
 
+    /// Up to `limit` principals of grants that are not among the resources of this run, in the order of their types and ids, after
+    /// the `after`-th of them. They are looked for at the start only, so storing some does not shift the rest.
+    pub(super) fn missing_principals(&self, after: i64, limit: u32) -> Result<Vec<MissingPrincipal>, Fault> {
+        let find = || -> rusqlite::Result<()> {
+            // Not a temporary table: those go to a directory that nobody here has chosen. It is dropped before the run is packed.
+            self.db.execute_batch(&format!(
+                "{DROP_MISSING}; create table missing_principals \
+                 (id integer primary key, kind text not null, resource text not null)"
+            ))?;
+            self.db.execute(
+                "insert into missing_principals (kind, resource) select distinct principal_resource_type_id, \
+                 principal_resource_id from v1_grants g where g.sync_id = ?1 and not exists (select 1 from v1_resources r \
+                 where r.external_id = g.principal_resource_type_id || ':' || g.principal_resource_id \
+                 and r.sync_id = g.sync_id) order by 1, 2",
+                [&self.run_id],
+            )?;
+            Ok(())
+        };
+        let read = || -> rusqlite::Result<Vec<MissingPrincipal>> {
+            let mut select = self.db.prepare(
+                "select id, kind, resource from missing_principals where id > ?1 order by id limit ?2",
+            )?;
+            let rows = select.query_map(params![after, limit], |row| {
+                Ok(MissingPrincipal {
+                    row: row.get(0)?,
+                    id: c1::ResourceId {
+                        resource_type: row.get(1)?,
+                        resource: row.get(2)?,
+                        ..c1::ResourceId::default()
+                    },
+                })
+            })?;
+            rows.collect()
+        };
+        if after == 0 {
+            find().map_err(working)?;
+        }
+        read().map_err(working)
+    }
+
     /// Counts what points to nothing in this run.
     pub(super) fn dangling(&self) -> Result<Dangling, Fault> {
         let count = |sql: &str| -> Result<u64, Fault> {
@@ -259,12 +302,12 @@ impl Database {
             params![
                 run::go_time(ended_at),
                 json,
-                // A diff of runs without grants would show every grant as removed.
+                // A diff with a run that has not everything would show the rest as removed.
                 self.kind == RunKind::Full,
                 self.run_id
             ],
         )?;
-        self.db.execute_batch("commit")?;
+        self.db.execute_batch(&format!("{DROP_MISSING}; commit"))?;
         Ok(stats)
     }
 
@@ -363,8 +406,8 @@ fn finished_runs(db: &Connection) -> rusqlite::Result<Vec<Finished>> {
         }
     };
     let mut select = db.prepare(&format!(
-        "select sync_id, {}, {}, cast(started_at as text), cast(ended_at as text) from previous.v1_sync_runs \
-         where ended_at is not null",
+        "select sync_id, {}, {}, cast(started_at as text), cast(ended_at as text), cast(sync_token as text) \
+         from previous.v1_sync_runs where ended_at is not null",
         or("sync_type", "'full'"),
         or("linked_sync_id", "''"),
     ))?;
@@ -375,6 +418,7 @@ fn finished_runs(db: &Connection) -> rusqlite::Result<Vec<Finished>> {
             linked: row.get(2)?,
             started_at: row.get(3)?,
             ended_at: row.get(4)?,
+            tenant: Token::tenant(&row.get::<_, Option<String>>(5)?.unwrap_or_default()),
         })
     })?;
     runs.collect()
@@ -385,15 +429,16 @@ fn insert_run(
     run_id: &str,
     tenant: &str,
     kind: RunKind,
+    parent: &str,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let token = serde_json::to_string(&Token::of(tenant))
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     // Expandable grants are split by us, so readers need not look for them in every row (`grants_backfilled`).
     db.execute(
-        "insert into v1_sync_runs (sync_id, started_at, sync_token, sync_type, grants_backfilled) \
-         values (?1, ?2, ?3, ?4, 1)",
-        params![run_id, run::go_time(now), token, kind.name()],
+        "insert into v1_sync_runs (sync_id, started_at, sync_token, sync_type, parent_sync_id, grants_backfilled) \
+         values (?1, ?2, ?3, ?4, ?5, 1)",
+        params![run_id, run::go_time(now), token, kind.name(), parent],
     )?;
     Ok(())
 }

@@ -29,7 +29,8 @@ use crate::model::fault::Fault;
 pub use lookup::LastSync;
 pub use read::baseline;
 pub use run::{RunKind, Stats};
-pub use write::{Dangling, Rows, Saved, StoredResource, Writer};
+pub use scratch::Scratch;
+pub use write::{Dangling, MissingPrincipal, Rows, Saved, StoredResource, Writer};
 
 /// Where working files go, what is kept of earlier runs, and how much a file may unpack to.
 #[derive(Debug, Clone, PartialEq, Eq)]

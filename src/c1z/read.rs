@@ -1,6 +1,7 @@
 //! What an existing file tells about the tenant's sizes, for the truncation guard when the state directory has no record.
 //!
-//! Invariant: only finished runs that this connector made for the same tenant count.
+//! Invariant: only finished runs that this connector made for the same tenant count, and none that covers a few resources only: its
+//! sizes say nothing about the tenant.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -65,12 +66,14 @@ const fn type_of(kind: ItemKind) -> &'static str {
 }
 
 fn latest_run(db: &Connection, tenant: &str) -> rusqlite::Result<Option<(String, String)>> {
-    if schema::columns(db, "main", "v1_sync_runs")?.is_empty() {
+    // Our runs all have a kind, so a file without that column has none of ours.
+    let columns = schema::columns(db, "main", "v1_sync_runs")?;
+    if columns.iter().all(|column| column != "sync_type") {
         return Ok(None);
     }
     let mut select = db.prepare(
         "select sync_id, cast(ended_at as text), sync_token from v1_sync_runs where ended_at is not null \
-         order by ended_at desc, sync_id desc",
+         and sync_type <> 'partial' order by ended_at desc, sync_id desc",
     )?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {

@@ -21,6 +21,8 @@ pub enum RunKind {
     Full,
     /// Types and resources, without entitlements and grants.
     ResourcesOnly,
+    /// A few resources and what belongs to them, beside the latest full run.
+    Partial,
 }
 
 impl RunKind {
@@ -29,6 +31,7 @@ impl RunKind {
         match self {
             Self::Full => "full",
             Self::ResourcesOnly => "resources_only",
+            Self::Partial => "partial",
         }
     }
 }
@@ -113,6 +116,22 @@ pub(super) struct Finished {
     pub(super) linked: String,
     pub(super) started_at: String,
     pub(super) ended_at: String,
+    /// Whose run it is; `None` if another writer made it.
+    pub(super) tenant: Option<String>,
+}
+
+/// The run beside which a partial one stands: the latest full one, unless it is known to be of another tenant. Empty for none, and
+/// for runs of other kinds.
+pub(super) fn parent(runs: &[Finished], kind: RunKind, tenant: &str) -> String {
+    match kind {
+        RunKind::Full | RunKind::ResourcesOnly => String::new(),
+        RunKind::Partial => {
+            let ours = |run: &&Finished| run.tenant.as_deref().is_none_or(|known| known == tenant);
+            let full = runs.iter().filter(|run| run.kind == RunKind::Full.name());
+            let latest = full.filter(ours).max_by_key(|run| (&run.ended_at, &run.id));
+            latest.map(|run| run.id.clone()).unwrap_or_default()
+        }
+    }
 }
 
 /// A new id, greater as text than `earlier`. An id is a KSUID: seconds, then chance; within one second chance decides, so then
@@ -138,15 +157,15 @@ pub(super) fn end(now: Timestamp, latest: Option<&str>) -> Timestamp {
 /// The runs that stay in a file when one of `kind` is added.
 ///
 /// As the ecosystem does it: of the full runs the newest stay, partial ones older than all of these go with the full ones, and
-/// of more than two diff pairs the last stays. Unlike there, only a full run takes the place of a full run, so that a
-/// resources-only sync does not take away what `baton diff` compares.
+/// of more than two diff pairs the last stays. Unlike there, only a full run takes the place of a full run, so that neither a
+/// resources-only nor a targeted sync takes away what `baton diff` compares.
 pub(super) fn kept(mut runs: Vec<Finished>, kind: RunKind, retention: Retention) -> Vec<Finished> {
     let Retention::Full(keep) = retention else {
         return runs;
     };
     let keep = match kind {
         RunKind::Full => keep.saturating_sub(1),
-        RunKind::ResourcesOnly => keep,
+        RunKind::ResourcesOnly | RunKind::Partial => keep,
     };
     runs.sort_by(|a, b| (&b.ended_at, &b.id).cmp(&(&a.ended_at, &a.id)));
 
@@ -284,6 +303,7 @@ mod tests {
                 },
                 started_at: format!("2026-01-01 00:{:02}:30", minute - 1),
                 ended_at: format!("2026-01-01 00:{minute:02}:00"),
+                tenant: None,
             }
         };
         names.iter().map(run).collect()
@@ -300,7 +320,7 @@ mod tests {
 
     #[test]
     fn two_full_runs_stay_the_new_one_included() {
-        use RunKind::{Full, ResourcesOnly};
+        use RunKind::{Full, Partial, ResourcesOnly};
         assert_eq!(kept_names(&[], Full, 2), "");
         assert_eq!(kept_names(&["f1"], Full, 2), "f1");
         assert_eq!(kept_names(&["f1", "f3", "f2"], Full, 2), "f3");
@@ -312,6 +332,8 @@ mod tests {
         assert_eq!(kept_names(&["f1", "f2"], Full, 1), "");
         assert_eq!(kept_names(&["f1", "f2"], ResourcesOnly, 2), "f1 f2");
         assert_eq!(kept_names(&["f1", "f2", "f3"], ResourcesOnly, 2), "f2 f3");
+        assert_eq!(kept_names(&["p1", "f2", "f3", "p4"], Partial, 2), "f2 f3 p1 p4");
+        assert_eq!(kept_names(&["p1", "f2", "f3", "f4"], Partial, 2), "f3 f4");
     }
 
     #[test]
@@ -324,6 +346,19 @@ mod tests {
         );
         assert_eq!(kept_names(&["p1", "f2", "r3", "f4", "p5"], Full, 2), "f4 p5");
         assert_eq!(kept_names(&["f1", "p2"], Full, 1), "");
+    }
+
+    #[test]
+    fn a_partial_run_stands_beside_the_latest_full_run_of_its_tenant() {
+        let mut found = runs(&["f1", "f3", "r4", "p5", "?6"]);
+        assert_eq!(parent(&found, RunKind::Partial, "acme"), "f3");
+        assert_eq!(parent(&found, RunKind::Full, "acme"), "");
+        assert_eq!(parent(&found, RunKind::ResourcesOnly, "acme"), "");
+        found[1].tenant = Some("other".into());
+        assert_eq!(parent(&found, RunKind::Partial, "acme"), "f1");
+        found[0].tenant = Some("acme".into());
+        assert_eq!(parent(&found, RunKind::Partial, "acme"), "f1");
+        assert_eq!(parent(&runs(&["p1", "r2"]), RunKind::Partial, "acme"), "");
     }
 
     #[test]

@@ -17,7 +17,7 @@ const PREFIX: &str = "baton-coupa-c1z-";
 const LOCK: &str = "lock";
 
 /// The directory; removed with everything in it on drop.
-pub(super) struct Scratch {
+pub struct Scratch {
     // Dropped first: Windows does not remove a directory with an open file.
     _lock: File,
     dir: TempDir,
@@ -25,7 +25,7 @@ pub(super) struct Scratch {
 
 impl Scratch {
     /// Makes a directory in `base`, which must exist, after removing what killed runs left there.
-    pub(super) fn new(base: &Path) -> Result<Self, Fault> {
+    pub fn new(base: &Path) -> Result<Self, Fault> {
         sweep(base);
         let failed = |error: io::Error| file("make a working directory in", base, &error);
         loop {
@@ -37,6 +37,11 @@ impl Scratch {
                 return Ok(Self { _lock: lock, dir });
             }
         }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Creates an empty file for the owner only, and answers its path.

@@ -57,6 +57,14 @@ pub struct StoredResource {
     pub resource: c1::Resource,
 }
 
+/// A principal of a grant of the run being written that is not among its resources.
+pub struct MissingPrincipal {
+    /// Where to go on reading.
+    pub row: i64,
+    /// Its type and id.
+    pub id: c1::ResourceId,
+}
+
 /// How many rows of a run point to something the run does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Dangling {
@@ -88,6 +96,11 @@ enum Job {
         after: i64,
         limit: u32,
         reply: oneshot::Sender<Vec<StoredResource>>,
+    },
+    MissingPrincipals {
+        after: i64,
+        limit: u32,
+        reply: oneshot::Sender<Vec<MissingPrincipal>>,
     },
     Dangling(oneshot::Sender<Dangling>),
     Seal(oneshot::Sender<(Saved, Stats)>),
@@ -179,6 +192,14 @@ impl Writer {
         answer.await.map_err(|_| self.fault())
     }
 
+    /// Up to `limit` principals of grants without a resource, of all that were handed over before the call with `after` 0 (the start),
+    /// after row `after`.
+    pub async fn missing_principals(&self, after: i64, limit: u32) -> Result<Vec<MissingPrincipal>, Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::MissingPrincipals { after, limit, reply }).await?;
+        answer.await.map_err(|_| self.fault())
+    }
+
     /// Counts what points to nothing.
     pub async fn dangling(&self) -> Result<Dangling, Fault> {
         let (reply, answer) = oneshot::channel();
@@ -241,6 +262,9 @@ fn work(
                 reply,
             } => {
                 let _ = reply.send(database.resources(&kind, after, limit)?);
+            }
+            Job::MissingPrincipals { after, limit, reply } => {
+                let _ = reply.send(database.missing_principals(after, limit)?);
             }
             Job::Dangling(reply) => {
                 let _ = reply.send(database.dangling()?);

@@ -111,14 +111,8 @@ mod tests {
     use prost_reflect::{DescriptorPool, DynamicMessage};
 
     use super::*;
-    use crate::cli::golden;
     use crate::config::{RULES, Rule};
     use crate::proto::DESCRIPTORS;
-
-    #[test]
-    fn golden_file() {
-        golden::check("config_schema.json", &render().unwrap());
-    }
 
     #[test]
     fn a_protojson_parser_reads_back_the_same_message() {

@@ -6,16 +6,17 @@ use crate::model::fault::{Fault, FaultKind};
 pub const SUCCESS: u8 = 0;
 /// A one-shot sync that was interrupted (gRPC: canceled).
 pub const INTERRUPTED: u8 = 1;
-/// Usage and configuration (gRPC: unknown, which the ecosystem uses for them).
+/// Usage, configuration, and what nobody can tell the kind of (gRPC: unknown, which the ecosystem uses for them).
 pub const USAGE: u8 = 2;
 
 /// The exit code of a run that ended with `fault`; never 0, and 16 or 7 where the credentials are at fault.
 pub const fn code(fault: &Fault) -> u8 {
     match fault.kind() {
         FaultKind::Cancelled => INTERRUPTED,
+        FaultKind::Unknown => USAGE,
         FaultKind::Invalid => 3,
         FaultKind::NotFound => 5,
-        FaultKind::MissingScope { .. } => 7,
+        FaultKind::MissingScope { .. } | FaultKind::Forbidden => 7,
         FaultKind::Refused | FaultKind::Declined | FaultKind::Unchanged => 9,
         FaultKind::Conflict => 10,
         FaultKind::Unsupported => 12,
@@ -41,12 +42,14 @@ mod tests {
             (FaultKind::Invalid, Code::InvalidArgument),
             (FaultKind::NotFound, Code::NotFound),
             (FaultKind::MissingScope { scope }, Code::PermissionDenied),
+            (FaultKind::Forbidden, Code::PermissionDenied),
             (FaultKind::Refused, Code::FailedPrecondition),
             (FaultKind::Declined, Code::FailedPrecondition),
             (FaultKind::Unchanged, Code::FailedPrecondition),
             (FaultKind::Conflict, Code::Aborted),
             (FaultKind::Unsupported, Code::Unimplemented),
             (FaultKind::Internal, Code::Internal),
+            (FaultKind::Unknown, Code::Unknown),
             (
                 FaultKind::RateLimited {
                     until: Timestamp::UNIX_EPOCH,

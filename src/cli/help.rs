@@ -40,7 +40,13 @@ pub fn render(topic: Topic) -> String {
                 everywhere().map(|setting| flag(setting, setting.name)).collect(),
             )));
         }
-        Topic::Sandbox | Topic::RiskAssessExplain | Topic::HealthCheck => text.push_str("\n--log-level, --log-format and --log-path work here too.\n"),
+        Topic::Sandbox | Topic::RiskAssessExplain => {
+            text.push_str("\n--log-level, --log-format and --log-path work here too.\n");
+        }
+        Topic::HealthCheck => text.push_str(
+            "\nIt asks where --health-check-bind-address and --health-check-port say, which are those of the daemon (127.0.0.1, 8081).\n\
+             --log-level, --log-format and --log-path work here too.\n",
+        ),
         Topic::Journal | Topic::JournalExport | Topic::JournalList => text.push_str(
             "\n--state-dir, --coupa-domain (or --coupa-base-url) and --coupa-client-id say whose journal it is; no secret is needed.\n\
              --log-level, --log-format and --log-path work here too.\n",

@@ -19,9 +19,20 @@ pub struct Row {
     pub count: u64,
 }
 
+/// The resources of a targeted sync, by their baton ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Those that are in the run.
+    pub written: Vec<String>,
+    /// Those that are not there.
+    pub missing: Vec<String>,
+}
+
 /// What a sync did.
 #[derive(Debug, Clone)]
 pub struct Summary {
+    /// What a partial run is about; `None` if it is no partial run.
+    pub part: Option<Part>,
     /// Rows written per resource type, then entitlements and grants; in the order to show.
     pub written: Vec<Row>,
     /// Holders of each license, of every class.
@@ -40,6 +51,12 @@ impl Summary {
     /// The text, ending with a newline.
     pub fn render(&self) -> String {
         let mut text = String::new();
+        if let Some(Part { written, missing }) = &self.part {
+            let _ = writeln!(text, "  partial run of {}", some(written));
+            if !missing.is_empty() {
+                let _ = writeln!(text, "  not there: {}", some(missing));
+            }
+        }
         let mut table = Table::new();
         table.load_style(NOTHING);
         for row in &self.written {
@@ -78,6 +95,17 @@ impl Summary {
     }
 }
 
+/// Names that a line shows at most.
+const NAMES: usize = 5;
+
+fn some(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(NAMES).map(|name| plain(name)).collect();
+    match names.len().saturating_sub(NAMES) {
+        0 => shown.join(", "),
+        more => format!("{} and {} more", shown.join(", "), grouped(more as u64)),
+    }
+}
+
 fn requests(usage: Usage) -> String {
     let noun = if usage.requests == 1 {
         "request"
@@ -112,6 +140,7 @@ mod tests {
 
     fn summary() -> Summary {
         Summary {
+            part: None,
             written: vec![row("users", 12_345), row("groups", 40), row("grants", 1_000_000)],
             seats: vec![row("Coupa \u{1b}[31mPay", 7), row("Unused", 0)],
             left_out: vec![(AccountClass::Supplier, 1_200), (AccountClass::Support, 0)],
@@ -137,6 +166,25 @@ mod tests {
   written to sync.c1z
 ";
         assert_eq!(format!("\n{}", summary().render()), expected);
+    }
+
+    #[test]
+    fn a_partial_run_says_so_first_and_of_what() {
+        let ids = |range: std::ops::Range<u32>| range.map(|n| format!("bid:r:role/{n}")).collect();
+        let part = Summary {
+            part: Some(Part {
+                written: ids(1..9),
+                missing: ids(9..10),
+            }),
+            ..summary()
+        };
+        let text = part.render();
+        let expected =
+            "  partial run of bid:r:role/1, bid:r:role/2, bid:r:role/3, bid:r:role/4, bid:r:role/5 and 3 more
+  not there: bid:r:role/9
+  users                      12,345
+";
+        assert!(text.starts_with(expected), "{text}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use clap_complete::Shell;
 
+use super::inherited;
 use super::problem::Problem;
 use super::setting::{Setting, Verb, variable};
 use super::table::SETTINGS;
@@ -266,6 +267,15 @@ impl Topic {
 /// The texts given for each setting on the command line, in their order.
 pub(super) type Flags = BTreeMap<&'static str, Vec<String>>;
 
+/// A command line that was read.
+pub(super) struct Parsed {
+    /// What it asks for, if it can be understood.
+    pub(super) request: Option<Request>,
+    pub(super) problems: Vec<Problem>,
+    /// What is odd and no reason to stop; no values in it.
+    pub(super) warnings: Vec<String>,
+}
+
 /// What the command line asks for.
 pub(super) enum Request {
     /// Run something that reads settings.
@@ -342,7 +352,7 @@ const WORD: &str = "word";
 /// The setting that a file named without a flag is the value of.
 const INPUT: &str = "input";
 
-fn bare(topic: Topic, name: &'static str) -> Command {
+pub(super) fn bare(topic: Topic, name: &'static str) -> Command {
     Command::new(name)
         .about(topic.about())
         .disable_help_flag(true)
@@ -357,7 +367,7 @@ fn bare(topic: Topic, name: &'static str) -> Command {
         )
 }
 
-fn settings_of(verb: Verb) -> impl Iterator<Item = Arg> {
+pub(super) fn settings_of(verb: Verb) -> impl Iterator<Item = Arg> {
     SETTINGS
         .iter()
         .filter_map(move |setting| setting.flag_on(verb).map(|name| argument(setting, name)))
@@ -387,9 +397,22 @@ fn argument(setting: &'static Setting, name: &'static str) -> Arg {
     }
 }
 
-/// Reads the command line, the program's name first. Unknown flags are set aside, so that the rest can be judged too.
-pub(super) fn parse(args: impl Iterator<Item = OsString>) -> (Option<Request>, Vec<Problem>) {
-    let mut args: Vec<OsString> = args.collect();
+/// Reads the command line, the program's name first.
+pub(super) fn parse(args: impl Iterator<Item = OsString>) -> Parsed {
+    let args: Vec<OsString> = args.collect();
+    if inherited::is_child(&args) {
+        return inherited::parse(args);
+    }
+    let (request, problems) = judge(args);
+    Parsed {
+        request,
+        problems,
+        warnings: Vec::new(),
+    }
+}
+
+/// Unknown flags are set aside, so that the rest can be judged too.
+fn judge(mut args: Vec<OsString>) -> (Option<Request>, Vec<Problem>) {
     let mut problems = Vec::new();
     loop {
         match command().try_get_matches_from(&args) {
@@ -512,7 +535,7 @@ fn request(matches: &ArgMatches) -> Result<Request, Problem> {
 }
 
 /// What was given on each level of commands, the outermost first.
-fn flags(verb: Verb, levels: &[(Topic, &ArgMatches)]) -> Result<Flags, Problem> {
+pub(super) fn flags(verb: Verb, levels: &[(Topic, &ArgMatches)]) -> Result<Flags, Problem> {
     let mut flags = Flags::new();
     for setting in SETTINGS {
         for (topic, matches) in levels {
@@ -536,7 +559,7 @@ fn flags(verb: Verb, levels: &[(Topic, &ArgMatches)]) -> Result<Flags, Problem> 
 }
 
 /// Clap's error in the ecosystem's words.
-fn explain(error: &clap::Error) -> Problem {
+pub(super) fn explain(error: &clap::Error) -> Problem {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,

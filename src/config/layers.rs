@@ -261,13 +261,17 @@ pub(super) fn broken_rules(values: &Values) -> impl Iterator<Item = Problem> + '
     })
 }
 
-/// What this version does not do: refusals, and notes about settings without effect.
+/// What this version does not do: refusals, and notes about settings without effect. A child only notes.
 pub(super) fn dispose(verb: Verb, values: &Values, problems: &mut Vec<Problem>, warnings: &mut Vec<String>) {
     for setting in SETTINGS {
         let Some(name) = setting.flag_on(verb) else {
             continue;
         };
         if !values.given(setting.name) {
+            continue;
+        }
+        if setting.scope == Scope::OneShot && verb == Verb::Child {
+            // The runner asks for it over gRPC.
             continue;
         }
         if setting.scope == Scope::OneShot && verb != Verb::Sync {
@@ -278,21 +282,44 @@ pub(super) fn dispose(verb: Verb, values: &Values, problems: &mut Vec<Problem>, 
             });
             continue;
         }
-        match setting.disposition {
-            Disposition::Works => {}
-            Disposition::Ineffective(reason) => warnings.push(format!("{name} has no effect: {reason}")),
-            Disposition::Refused(reason) => problems.push(Problem::Refused {
+        if setting.scope == Scope::OneShot && values.given("client-id") {
+            // As in the ecosystem: who has a client id is a daemon, whatever else is asked for.
+            if !excludes_daemon(setting.name) {
+                warnings.push(format!(
+                    "{name} is ignored: with client-id, the platform says what is done"
+                ));
+            }
+            continue;
+        }
+        let refused = match setting.disposition {
+            Disposition::Works => continue,
+            Disposition::Ineffective(reason) => {
+                warnings.push(format!("{name} has no effect: {reason}"));
+                continue;
+            }
+            Disposition::RefusedValue(value, _) if values.text(setting.name) != value => continue,
+            Disposition::RefusedValue(value, reason) => Problem::Refused {
+                name: format!("{name}={value}"),
+                reason,
+            },
+            Disposition::Refused(reason) => Problem::Refused {
                 name: name.to_owned(),
                 reason,
-            }),
-            Disposition::RefusedValue(value, reason) => {
-                if values.text(setting.name) == value {
-                    problems.push(Problem::Refused {
-                        name: format!("{name}={value}"),
-                        reason,
-                    });
-                }
-            }
+            },
+        };
+        // A child does what its runner asks for; to stop would leave the runner waiting.
+        if verb == Verb::Child {
+            warnings.push(refused.to_string());
+        } else {
+            problems.push(refused);
         }
     }
+}
+
+/// Whether a rule keeps the setting from a daemon.
+fn excludes_daemon(name: &str) -> bool {
+    let among = |group: &[&str]| group.contains(&"client-id") && group.contains(&name);
+    RULES
+        .iter()
+        .any(|rule| matches!(rule, Rule::Exclusive(group) if among(group)))
 }

@@ -9,6 +9,7 @@ mod child;
 mod daemon;
 mod doctor;
 mod file;
+mod inherited;
 mod layers;
 mod problem;
 mod risk_assess;
@@ -26,7 +27,7 @@ use std::path::Path;
 
 use clap_complete::Shell;
 
-use self::args::{Flags, Request};
+use self::args::{Flags, Parsed, Request};
 use self::settings::Reader;
 use crate::telemetry::LogConfig;
 
@@ -108,11 +109,12 @@ pub fn load(
     env: &impl Fn(&str) -> Option<OsString>,
     directory: &Path,
 ) -> Result<Invocation, ConfigErrors> {
-    let (request, problems) = args::parse(args);
-    let mut found = ConfigErrors {
+    let Parsed {
+        request,
         problems,
-        warnings: Vec::new(),
-    };
+        warnings,
+    } = args::parse(args);
+    let mut found = ConfigErrors { problems, warnings };
     let printed = |command| (Some(command), LogConfig::default());
     let asked = request.map(|request| match request {
         Request::Run(verb, flags) => settle(verb, &flags, env, directory, &mut found),
@@ -151,8 +153,14 @@ fn settle(
         warnings.extend(layers::unknown_keys(file));
         problems.extend(layers::missing(verb, &values));
     }
+    if verb == Verb::Child {
+        child::leave_to_runner(&mut wrong, warnings);
+    }
     problems.append(&mut wrong);
-    problems.extend(layers::broken_rules(&values));
+    // A child's runner has judged what goes together.
+    if verb != Verb::Child {
+        problems.extend(layers::broken_rules(&values));
+    }
     layers::dispose(verb, &values, problems, warnings);
     let mut reader = Reader {
         values: &values,
@@ -162,6 +170,12 @@ fn settle(
         warnings,
     };
     let log = reader.log();
+    match verb {
+        Verb::Sync if reader.is_daemon() => {}
+        Verb::Sync | Verb::Serve => reader.no_daemon(),
+        // Others may well share the file and the variables of a daemon.
+        _ => {}
+    }
     let risk_assess = |command| Command::RiskAssess(Box::new(command));
     let command = match verb {
         Verb::Sync if reader.is_daemon() => reader.daemon().map(|daemon| Command::Daemon(Box::new(daemon))),

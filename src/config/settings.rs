@@ -22,6 +22,7 @@ use crate::coupa::Endpoint;
 use crate::model::tenant::AccountClass;
 use crate::sandbox::{Faults, Readings};
 use crate::server::{ServerConfig, ServerOptions};
+use crate::sync;
 use crate::telemetry::LogConfig;
 
 /// How the tenant is reached and read.
@@ -142,10 +143,10 @@ pub struct SyncSettings {
 /// What a sync covers, and how it goes about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncChoice {
+    /// Everything, resources without who holds them, or a few resources.
+    pub scope: sync::Scope,
     /// Resource types to sync; all if empty.
     pub resource_types: Vec<String>,
-    /// Leave out who holds what.
-    pub skip_entitlements_and_grants: bool,
     /// Side-by-side listings.
     pub workers: Workers,
 }
@@ -221,10 +222,49 @@ impl Reader<'_> {
 
     pub(super) fn sync_choice(&mut self) -> SyncChoice {
         SyncChoice {
+            scope: self.sync_scope(),
             resource_types: self.values.list("sync-resource-types").to_vec(),
-            skip_entitlements_and_grants: self.values.switch("skip-entitlements-and-grants"),
             workers: workers(self.values.int("workers"), self.values.switch("parallel-sync")),
         }
+    }
+
+    fn sync_scope(&mut self) -> sync::Scope {
+        let resources_only = self.values.switch("skip-entitlements-and-grants");
+        let skip_grants = self.values.switch("skip-grants");
+        if self.values.list("sync-resources").is_empty() {
+            if skip_grants {
+                // The ecosystem's words. A full run without grants would say that everybody has lost everything.
+                let problem = "skip-grants can only be set within a targeted sync";
+                self.problems.push(Problem::Unusable(problem.to_owned()));
+            }
+            return if resources_only {
+                sync::Scope::ResourcesOnly
+            } else {
+                sync::Scope::Full
+            };
+        }
+        let depth = match (resources_only, skip_grants) {
+            (true, _) => sync::Depth::Resource,
+            (false, true) => sync::Depth::Entitlements,
+            (false, false) => sync::Depth::Grants,
+        };
+        // Fails only where every value was noted as a problem.
+        sync::Targets::new(self.targets(), depth).map_or(sync::Scope::Full, sync::Scope::Targeted)
+    }
+
+    /// Those that can be read; the others are noted by their place in the list.
+    fn targets(&mut self) -> Vec<sync::Target> {
+        let mut targets = Vec::new();
+        for (at, text) in self.values.list("sync-resources").iter().enumerate() {
+            match text.parse() {
+                Ok(target) => targets.push(target),
+                Err(error) => {
+                    let problem = format!("sync-resources: value {}: {error}", at + 1);
+                    self.problems.push(Problem::Unusable(problem));
+                }
+            }
+        }
+        targets
     }
 
     /// `None` only with a problem noted.

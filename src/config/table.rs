@@ -19,14 +19,10 @@ const RESOURCE_ACTIONS: &str =
 const TICKETS: &str = "Coupa has no tickets to offer; ticketing is not supported";
 const DIFF: &str = "this connector does not compare sync runs; use the baton tool on the .c1z file";
 const COMPACT: &str = "this connector does not compact sync files; use the baton tool on the .c1z files";
-const TARGETED: &str =
-    "targeted sync is not available in this version; use --sync-resource-types to read less";
 const EXTERNAL: &str = "grants in Coupa never point to resources of another connector";
 const OTEL: &str =
     "OpenTelemetry export is not available in this version; collect the JSON log lines of stderr instead";
 const NO_OTEL: &str = "there is no OpenTelemetry export in this version";
-const HEALTH: &str = "the HTTP health server belongs to daemon mode, which is not available in this version; \
-     `serve --health-listen` answers gRPC health checks";
 
 /// Names of the account classes, in the order of [`AccountClass::ALL`].
 const CLASSES: [&str; AccountClass::ALL.len()] = {
@@ -143,11 +139,9 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Switch,
         "Answer HTTP health checks in daemon mode",
     )
-    .refused(HEALTH)
     .export(Export::Ops),
     Setting::new("health-check-port", PORT, "Port of the HTTP health server")
         .default("8081")
-        .ineffective(HEALTH)
         .export(Export::Ops),
     Setting::new(
         "health-check-bind-address",
@@ -155,7 +149,6 @@ pub const SETTINGS: &[Setting] = &[
         "Address of the HTTP health server",
     )
     .default("127.0.0.1")
-    .ineffective(HEALTH)
     .export(Export::Ops),
     Setting::new(
         "http-timeout-seconds",
@@ -186,22 +179,35 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new(
         "skip-full-sync",
         Kind::Switch,
-        "Do not run full syncs in daemon mode",
-    )
-    .ineffective("it concerns daemon mode only; a one-shot run syncs"),
+        "Refuse the platform's sync tasks in daemon mode",
+    ),
     Setting::new(
         "task-concurrency",
         Kind::int(1, 100),
         "How many tasks the daemon runs at once (1 to 100)",
     )
-    .default("3")
-    .ineffective("it concerns daemon mode, which is not available in this version"),
+    .default("3"),
     Setting::new(
         "keep-previous-sync-c1z",
         Kind::Switch,
         "Keep the previous sync file in daemon mode",
     )
-    .ineffective("it concerns daemon mode, which is not available in this version"),
+    .ineffective("a daemon writes a fresh file for every sync task and replays nothing from an earlier one"),
+    // The question to a daemon.
+    Setting::new(
+        "endpoint",
+        Kind::OneOf(&["health", "ready", "live"]),
+        "What to ask: health (can Coupa be used?), ready (has the platform taken us?) or live",
+    )
+    .default("health")
+    .on(Scope::Only(&[Verb::HealthCheck])),
+    Setting::new(
+        "timeout",
+        Kind::int(1, 600),
+        "How long to wait for the answer, in seconds",
+    )
+    .default("5")
+    .on(Scope::Only(&[Verb::HealthCheck])),
     // The sync.
     Setting::new(
         "file",
@@ -245,9 +251,15 @@ pub const SETTINGS: &[Setting] = &[
         "pebble",
         "sync files are written as sqlite, which every reader of .c1z takes",
     ),
-    Setting::new("sync-resources", Kind::List, "Resources of a targeted sync").refused(TARGETED),
-    Setting::new("skip-grants", Kind::Switch, "Leave out grants in a targeted sync").refused(
-        "skip-grants can only be set within a targeted sync, which is not available in this version",
+    Setting::new(
+        "sync-resources",
+        Kind::List,
+        "Sync these resources only, with whoever holds them: bid:r:TYPE/ID, of the types of --sync-resource-types if set",
+    ),
+    Setting::new(
+        "skip-grants",
+        Kind::Switch,
+        "Sync the resources of --sync-resources without whoever holds them",
     ),
     Setting::new(
         "external-resource-c1z",
@@ -810,6 +822,8 @@ pub const RULES: &[Rule] = &[
     Rule::Exclusive(&["open", "closed"]),
     Rule::Exclusive(&["restore", "accept"]),
     Rule::Exclusive(&["sandbox", "client-id"]),
+    // Whoever asks for a rehearsal must not get the play.
+    Rule::Exclusive(&["dry-run", "client-id"]),
     Rule::Exclusive(&[
         "grant-entitlement",
         "revoke-grant",

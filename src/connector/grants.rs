@@ -4,11 +4,12 @@
 //! Invariant: both forms give the same grants in the same order, by item and principal; rows are references only. Neither tells
 //! what a list shows while a change of ours has emptied it.
 
-use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use tokio::time::Instant;
 
 use super::downstream::Notes;
+use super::holders::Question;
 use super::kind::{Key, Kind};
 use super::page::{Budget, Listing, Token, fill};
 use super::{
@@ -18,16 +19,9 @@ use super::{
 use crate::model::access::{Item, ItemKind};
 use crate::model::fault::Fault;
 use crate::model::id::UserId;
-use crate::model::tenant::{AccountClass, User, UserCursor, UserFilter, UserOrder, UserQuery};
 use crate::proto::connector as c1;
 use crate::proto::is;
-use crate::snapshot::{Account, Fresh, Lone, Snapshot, SupplierRoles};
-
-/// Holders asked of Coupa for one page of a lone question.
-const HOLDERS: usize = 500;
-
-/// Pages asked of Coupa while the holders found were all of classes that are not listed.
-const QUERIES: usize = 40;
+use crate::snapshot::{Fresh, Lone, Recall, Snapshot};
 
 impl Connector {
     /// Grants of a resource or a type.
@@ -111,108 +105,56 @@ impl Connector {
         };
         token.item = Some(key.clone());
         let how = if first {
-            self.snapshots.lone(sync)
+            self.snapshots.lone(sync).await
         } else {
-            self.snapshots.live(sync).map_or(Lone::Query, Lone::Snapshot)
+            self.snapshots.going_on(sync)
         };
         match how {
             Lone::Snapshot(snapshot) => from_snapshot(&snapshot, kind, &place, &token).await,
-            Lone::Query => match self.by_query(kind, &place, &token).await? {
+            Lone::Query(recall) => match self.by_query(kind, &place, &token, &recall).await? {
                 Some(answer) => Ok(answer),
                 None => from_snapshot(&self.snapshots.get(sync), kind, &place, &token).await,
             },
         }
     }
 
-    /// Holders by a filtered query; `None` if this tenant cannot be asked so.
+    /// Holders by filtered queries; `None` if this tenant cannot be asked so.
     async fn by_query(
         &self,
         kind: Kind,
         place: &Place<'_>,
         token: &Token,
+        recall: &Recall,
     ) -> Result<Option<Answer<c1::Grant>>, Fault> {
+        if let Some(counted) = recall.holders(place.item) {
+            let after = (
+                token.last.map_or(Bound::Unbounded, Bound::Excluded),
+                Bound::Unbounded,
+            );
+            let holders = counted.range(after).filter(|(_, class)| self.lists(**class));
+            let page = fill(holders.map(|(id, _)| (*id, place.grant(*id))), place.budget);
+            return Ok(Some(page_after(page.rows, page.more_after, place.item, token)));
+        }
         let fresh = in_time(place.deadline, self.snapshots.fresh()).await?;
-        if !in_time(place.deadline, exists(&fresh, place.item, token)).await? {
+        if !in_time(place.deadline, exists(&fresh, place.item, token, recall)).await? {
             return gone(kind, token).map(Some);
         }
-        if fresh.reader.survey().order != UserOrder::ById {
-            return Ok(None);
-        }
-        let suppliers = in_time(place.deadline, fresh.supplier_roles()).await?;
-        let touched = self.snapshots.touched();
-        let Some(mut shown) = self.shown(&fresh, place, token, suppliers).await? else {
+        let question = Question {
+            fresh: &fresh,
+            item: place.item,
+            deadline: place.deadline,
+            recall,
+        };
+        let Some(shown) = self.ask(&question, token.last, place.budget.rows).await? else {
             return Ok(None);
         };
-        let reader = fresh.reader.as_ref();
-        let told = |user| shown.tells(user, token);
-        let again = touched.holders(reader, place.item, told);
-        for (id, user) in in_time(place.deadline, again).await? {
-            let holds = |user: &User| user.access.holds(place.item, &reader.survey().licenses);
-            match user.filter(holds) {
-                Some(user) => shown.add(user, suppliers),
-                None => drop(shown.holders.remove(&id)),
-            }
-        }
-        let holders = shown.holders.into_iter().filter(|(_, class)| self.lists(*class));
-        let page = fill(holders.map(|(id, _)| (id, place.grant(id))), place.budget);
+        let holders = shown
+            .holders
+            .iter()
+            .filter(|(_, account)| self.lists(account.class));
+        let page = fill(holders.map(|(id, _)| (*id, place.grant(*id))), place.budget);
         let next = page.more_after.or(shown.last);
         Ok(Some(page_after(page.rows, next, place.item, token)))
-    }
-
-    /// What filtered queries show; `None` if the tenant ignores the filter.
-    async fn shown(
-        &self,
-        fresh: &Fresh,
-        place: &Place<'_>,
-        token: &Token,
-        suppliers: &SupplierRoles,
-    ) -> Result<Option<Shown>, Fault> {
-        let mut shown = Shown {
-            holders: BTreeMap::new(),
-            last: token.last,
-        };
-        for _ in 0..QUERIES {
-            let page = match holders_after(fresh, place, shown.last).await {
-                // What was found so far is an answer; the next call tells whether Coupa recovered.
-                Err(fault) if fault.is_transient() && shown.last != token.last => break,
-                page => page?,
-            };
-            let Some(page) = page else {
-                return Ok(None);
-            };
-            for user in page.users {
-                shown.add(user, suppliers);
-            }
-            shown.last = page.last;
-            let listed = shown.holders.values().filter(|class| self.lists(**class));
-            if shown.last.is_none() || listed.count() >= place.budget.rows.min(HOLDERS) {
-                break;
-            }
-        }
-        Ok(Some(shown))
-    }
-
-    fn lists(&self, class: AccountClass) -> bool {
-        self.snapshots.config().classes.contains(class)
-    }
-}
-
-/// Holders of every class that were shown from a token on, and up to which user was asked; `None`: up to the last.
-struct Shown {
-    holders: BTreeMap<UserId, AccountClass>,
-    last: Option<UserId>,
-}
-
-impl Shown {
-    fn add(&mut self, user: User, suppliers: &SupplierRoles) {
-        let (account, _) = Account::of(user, suppliers);
-        self.holders.insert(account.id, account.class);
-    }
-
-    /// Whether a user was shown as a holder; `None`: was not asked for.
-    fn tells(&self, user: UserId, from: &Token) -> Option<bool> {
-        let asked = from.last < Some(user) && self.last.is_none_or(|last| user <= last);
-        asked.then(|| self.holders.contains_key(&user))
     }
 }
 
@@ -252,40 +194,6 @@ fn page_after(rows: Vec<c1::Grant>, last: Option<UserId>, item: &Item, token: &T
     }
 }
 
-/// Holders of one page, and up to which user they were asked for; `None`: these were the last.
-struct Holders {
-    users: Vec<User>,
-    last: Option<UserId>,
-}
-
-/// One page of holders; `None` if the tenant ignores the filter.
-async fn holders_after(
-    fresh: &Fresh,
-    place: &Place<'_>,
-    last: Option<UserId>,
-) -> Result<Option<Holders>, Fault> {
-    let from = UserCursor::After(last.map_or(0, UserId::get));
-    let query = UserQuery {
-        from,
-        filter: UserFilter::Holding(place.item.clone()),
-    };
-    let page = in_time(place.deadline, fresh.reader.users(&query)).await?;
-    let last = match page.next {
-        Some(UserCursor::After(next)) if UserCursor::After(next) > from => UserId::new(next),
-        Some(_) => return Err(Fault::corrupt("a listing of users does not move on")),
-        None => None,
-    };
-    let licenses = &fresh.reader.survey().licenses;
-    let honoured = page
-        .users
-        .iter()
-        .all(|user| user.access.holds(place.item, licenses));
-    Ok(honoured.then_some(Holders {
-        users: page.users,
-        last,
-    }))
-}
-
 /// The answer for an item that the tenant does not have: an error, unless it went away between two pages.
 fn gone(kind: Kind, token: &Token) -> Result<Answer<c1::Grant>, Fault> {
     if token.last.is_some() {
@@ -294,15 +202,20 @@ fn gone(kind: Kind, token: &Token) -> Result<Answer<c1::Grant>, Fault> {
     Err(not_found(kind))
 }
 
-/// Whether the tenant has the item. Roles and groups are asked for on the first page only: later it costs a request and tells
-/// nothing, since an item that is gone has no holders.
-async fn exists(fresh: &Fresh, item: &Item, token: &Token) -> Result<bool, Fault> {
-    Ok(match item {
-        Item::Role(_) | Item::Group(_) if token.last.is_some() => true,
+/// Whether the tenant has the item. Roles and groups are asked for where nobody has seen them in this sync, and on the first page only:
+/// later it costs a request and tells nothing, since an item that is gone has no holders.
+async fn exists(fresh: &Fresh, item: &Item, token: &Token, recall: &Recall) -> Result<bool, Fault> {
+    let found = match item {
+        Item::License(name) => return Ok(fresh.reader.survey().licenses.position(name).is_some()),
+        Item::Role(_) | Item::Group(_) if token.last.is_some() || recall.has_item(item) => return Ok(true),
         Item::Role(id) => fresh.reader.role(*id).await?.is_some(),
         Item::Group(id) => fresh.reader.group(*id).await?.is_some(),
-        Item::License(name) => fresh.reader.survey().licenses.position(name).is_some(),
-    })
+    };
+    recall.spend();
+    if found {
+        recall.keep_item(item);
+    }
+    Ok(found)
 }
 
 /// One grant, as references: `entitlement:type:id`.

@@ -9,6 +9,7 @@ mod changes;
 mod downstream;
 mod grants;
 mod group;
+mod holders;
 mod kind;
 mod license;
 mod page;
@@ -40,6 +41,9 @@ use crate::model::journal::Journal;
 use crate::model::tenant::{Tenant, Usage};
 use crate::proto::connector as c1;
 use crate::snapshot::{SnapshotConfig, SnapshotReport, Snapshots, Waited};
+
+/// The protocol generation we speak. A syncer leaves `active_sync_id` empty for anything below 0.4.3.
+pub const SDK_VERSION: &str = "v0.25.0";
 
 /// Slug of the entitlement of roles and groups.
 const MEMBER: &str = "member";
@@ -237,6 +241,11 @@ fn no_token(token: &str) -> Result<(), Fault> {
         return Ok(());
     }
     Err(Fault::invalid("the page token belongs to another listing"))
+}
+
+/// What whoever asks for events is told: Coupa offers none, so the list of feeds is empty and no feed is known.
+pub fn no_such_event_feed() -> Fault {
+    Fault::new(FaultKind::NotFound, "no such event feed")
 }
 
 fn missing(what: &'static str) -> Fault {

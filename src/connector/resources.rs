@@ -5,6 +5,7 @@
 
 use tokio::time::Instant;
 
+use super::holders::Question;
 use super::kind::{Key, Kind};
 use super::page::{Budget, Listing, Token, fill};
 use super::{
@@ -12,12 +13,12 @@ use super::{
     ready_or_later, role, stub, text, user,
 };
 use crate::model::access::{Item, License, LicenseCatalog};
-use crate::model::fault::Fault;
+use crate::model::fault::{Fault, FaultKind};
 use crate::model::id::{LicenseName, UserId};
-use crate::model::tenant::{UserCursor, UserFilter, UserOrder, UserQuery};
+use crate::model::tenant::AccountClass;
 use crate::proto::connector as c1;
 use crate::proto::is;
-use crate::snapshot::{Account, Complete, Rest, Waited};
+use crate::snapshot::{Account, Complete, Lone, Rest, Waited};
 
 /// Users read from the spool for one page: as many as surely fit.
 const USERS: usize = 1000;
@@ -121,16 +122,14 @@ impl Connector {
             .resource_id
             .as_ref()
             .ok_or_else(|| missing("resource id"))?;
-        let kind = Kind::asked(&id.resource_type)?;
+        let kind = Kind::asked(&id.resource_type).map_err(not_one_by_one)?;
         let key = kind.key(&id.resource)?;
         let deadline = self.deadline();
+        let sync = request.active_sync_id.as_str();
         let found = match key {
-            Key::User(id) => in_time(deadline, self.fresh_user(id)).await?,
-            Key::Item(Item::License(name)) => {
-                self.fresh_license(&request.active_sync_id, &name, deadline)
-                    .await?
-            }
-            Key::Item(item) => in_time(deadline, self.fresh_item(&item)).await?,
+            Key::User(id) => in_time(deadline, self.one_user(sync, id)).await?,
+            Key::Item(Item::License(name)) => self.fresh_license(sync, &name, deadline).await?,
+            Key::Item(item) => in_time(deadline, self.one_item(sync, item)).await?,
         };
         Ok(c1::ResourceGetterServiceGetResourceResponse {
             resource: Some(found.ok_or_else(|| not_found(kind))?),
@@ -138,14 +137,45 @@ impl Connector {
         })
     }
 
-    async fn fresh_user(&self, id: UserId) -> Result<Option<c1::Resource>, Fault> {
+    /// A user: within a sync as the sync has seen it, else fresh.
+    async fn one_user(&self, sync: &str, id: UserId) -> Result<Option<c1::Resource>, Fault> {
+        if let Some(account) = self.seen_user(sync, id).await? {
+            return Ok(Some(user::resource(&account)));
+        }
         let fresh = self.snapshots.fresh().await?;
         let Some(user) = fresh.reader.user(id).await? else {
             return Ok(None);
         };
         let (account, _) = Account::of(user, fresh.supplier_roles().await?);
-        let listed = self.snapshots.config().classes.contains(account.class);
-        Ok(listed.then(|| user::resource(&account)))
+        if !self.lists(account.class) {
+            return Err(unlisted(account.class));
+        }
+        Ok(Some(user::resource(&account)))
+    }
+
+    async fn seen_user(&self, sync: &str, id: UserId) -> Result<Option<Account>, Fault> {
+        // Callers without a sync share an id; each wants to know how things are now.
+        if sync.is_empty() {
+            return Ok(None);
+        }
+        match self.snapshots.going_on(sync) {
+            Lone::Snapshot(snapshot) => snapshot.account(id).await,
+            Lone::Query(recall) => recall.account(id).await,
+        }
+    }
+
+    /// A role or a group: within a sync that has a complete pass as the pass has seen it, else fresh.
+    async fn one_item(&self, sync: &str, item: Item) -> Result<Option<c1::Resource>, Fault> {
+        let passed = self.snapshots.live(sync).filter(|_| !sync.is_empty());
+        let seen = passed.and_then(|snapshot| snapshot.ready());
+        if let Some(resource) = seen.and_then(|complete| listed(&complete, &Key::Item(item.clone()))) {
+            return Ok(Some(resource));
+        }
+        let found = self.fresh_item(&item).await?;
+        if found.is_some() && !sync.is_empty() {
+            self.snapshots.recall(sync).keep_item(&item);
+        }
+        Ok(found)
     }
 
     async fn fresh_item(&self, item: &Item) -> Result<Option<c1::Resource>, Fault> {
@@ -171,9 +201,14 @@ impl Connector {
         let Some(license) = find(&fresh.reader.survey().licenses, name) else {
             return Ok(None);
         };
-        let counted = in_time(deadline, self.count_holders(&Item::License(name.clone()))).await;
-        match counted {
-            Ok(Some(seats)) => Ok(Some(license::resource(license, seats))),
+        let question = Question {
+            fresh: &fresh,
+            item: &Item::License(name.clone()),
+            deadline,
+            recall: &self.snapshots.recall(sync),
+        };
+        match in_time(deadline, self.count_holders(&question)).await {
+            Ok(Some(holders)) => Ok(Some(license::resource(license, holders.len() as u64))),
             // Not countable by a query, or not in time: a pass counts everything at once.
             Ok(None) => self.counted_by_pass(sync, &key, deadline).await,
             Err(fault) if fault.is_transient() => self.counted_by_pass(sync, &key, deadline).await,
@@ -189,37 +224,6 @@ impl Connector {
     ) -> Result<Option<c1::Resource>, Fault> {
         let complete = ready(self.snapshots.get(sync).complete(deadline).await?)?;
         Ok(listed(&complete, key))
-    }
-
-    /// Holders of every class, one request per 50; `None` if the tenant cannot be asked for the holders of an item.
-    async fn count_holders(&self, item: &Item) -> Result<Option<u64>, Fault> {
-        let fresh = self.snapshots.fresh().await?;
-        let survey = fresh.reader.survey();
-        if survey.order != UserOrder::ById {
-            return Ok(None);
-        }
-        let mut holders = 0;
-        let mut from = Some(UserCursor::After(0));
-        while let Some(cursor) = from {
-            let query = UserQuery {
-                from: cursor,
-                filter: UserFilter::Holding(item.clone()),
-            };
-            let page = fresh.reader.users(&query).await?;
-            if page
-                .users
-                .iter()
-                .any(|user| !user.access.holds(item, &survey.licenses))
-            {
-                return Ok(None);
-            }
-            if page.next.is_some_and(|next| next <= cursor) {
-                return Err(Fault::corrupt("a listing of users does not move on"));
-            }
-            holders += page.users.len() as u64;
-            from = page.next;
-        }
-        Ok(Some(holders))
     }
 
     /// Entitlements of a resource, or of all licenses.
@@ -328,6 +332,26 @@ fn listed(complete: &Complete, key: &Key) -> Option<c1::Resource> {
     }
 }
 
+/// Why a user who is there is not answered.
+fn unlisted(class: AccountClass) -> Fault {
+    Fault::new(
+        FaultKind::NotFound,
+        format!(
+            "Coupa has this user, an account of class {}, which is not synced",
+            class.name()
+        ),
+    )
+    .advise("see the setting account-classes")
+}
+
 fn find<'a>(catalog: &'a LicenseCatalog, name: &LicenseName) -> Option<&'a License> {
     catalog.get(catalog.position(name)?)
+}
+
+/// What the ecosystem answers for a type whose resources cannot be read one by one; no other type is one of ours.
+fn not_one_by_one(fault: Fault) -> Fault {
+    match fault.kind() {
+        FaultKind::NotFound => Fault::new(FaultKind::Unsupported, fault.to_string()),
+        _ => fault,
+    }
 }

@@ -8,6 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::access::{Access, LicenseCatalog};
+use crate::model::id::UserId;
+
 use super::licenses::{self, CLASS_FLAGS};
 use super::trouble::Surface;
 use super::wire::{ACTIVE, Field, Flag, List, Plain, UserRow};
@@ -100,6 +103,14 @@ impl Sample {
             rows,
         }
     }
+}
+
+/// What the users of the samples hold as far as either surface shows it; what cannot be understood is left out.
+pub(crate) fn seen(samples: &Each<Option<Sample>>, catalog: &LicenseCatalog) -> Vec<(UserId, Access)> {
+    let rows = [&samples.rest, &samples.graphql].into_iter().flatten();
+    rows.flat_map(Sample::rows)
+        .filter_map(|row| Some((UserId::new(row.id)?, row.access(catalog).ok()?)))
+        .collect()
 }
 
 /// Everything read of a user but the id, given the license flags.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::model::access::{Access, Item};
-use crate::model::fault::Fault;
+use crate::model::fault::{Fault, FaultKind};
 use crate::model::id::{GroupId, RoleId, UserId};
 use crate::model::tenant::{
     Group, ReadTenant, Role, Survey, User, UserCursor, UserFilter, UserPage, UserQuery,
@@ -139,6 +139,9 @@ impl Reader {
                 tracing::info!(%failure, "reading this page over the other surface");
                 let layout = self.plan.layouts.on(layout.lead.other());
                 (layout, self.window(layout, &window, only).await?)
+            }
+            Err(failure) if *only != Only::Everything && failure.is_refusal() => {
+                return Err(unasked(&failure));
             }
             Err(failure) => return Err(failure.into()),
         };
@@ -357,6 +360,15 @@ impl Reader {
             row => row,
         }
     }
+}
+
+/// The listing itself was read by the probe, so it is the condition that is refused.
+fn unasked(failure: &Failure) -> Fault {
+    Fault::new(
+        FaultKind::Unsupported,
+        "Coupa refuses to list users by what they hold",
+    )
+    .because(failure)
 }
 
 fn unexplained(id: u64, list: List) -> Fault {

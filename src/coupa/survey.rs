@@ -174,13 +174,14 @@ impl Probe<'_> {
         let survey = Survey {
             order,
             highest_user,
-            licenses,
             surface: if plan.layouts.on(lead).borrowed.is_empty() {
                 lead.name()
             } else {
                 "both"
             },
             findings: std::mem::take(&mut self.findings),
+            seen: plan::seen(samples, &licenses),
+            licenses,
         };
         Ok((plan, survey))
     }

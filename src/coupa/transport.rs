@@ -89,9 +89,11 @@ impl Transport {
         if config.endpoint.is_loopback() {
             builder = builder.no_proxy();
         }
-        let http = builder
-            .build()
-            .map_err(|error| Fault::internal("the HTTP client cannot be made").because(chain(&error)))?;
+        let http = builder.build().map_err(|error| {
+            Fault::internal("HTTPS cannot be set up on this system")
+                .advise("install its CA certificates, or name a file with them in SSL_CERT_FILE")
+                .because(chain(&error))
+        })?;
         Ok(Self {
             http,
             pace: Pace::new(config),

@@ -268,6 +268,14 @@ impl Failure {
         }
     }
 
+    /// Whether Coupa understood the request and will not have it so.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        matches!(
+            self.trouble,
+            Trouble::Rejected(_) | Trouble::GraphqlRefused { .. }
+        )
+    }
+
     /// Whether no other request would fare better: wrong client, or a missing scope of the token.
     pub(crate) const fn concerns_all(&self) -> bool {
         matches!(

@@ -17,12 +17,17 @@ impl SupplierRoles {
         let marking = roles.iter().filter(|role| role.marks_supplier());
         Self(marking.map(|role| role.id).collect())
     }
+
+    /// Whether the role is one of them.
+    pub fn contains(&self, role: RoleId) -> bool {
+        self.0.contains(&role)
+    }
 }
 
 /// The class of an account: Coupa's own marks first, strongest first; then an account that holds nothing but
 /// supplier roles is a supplier's.
 pub fn classify(marks: ClassMarks, roles: &[RoleId], suppliers: &SupplierRoles) -> AccountClass {
-    let only_supplier_roles = || !roles.is_empty() && roles.iter().all(|role| suppliers.0.contains(role));
+    let only_supplier_roles = || !roles.is_empty() && roles.iter().all(|role| suppliers.contains(*role));
     if marks.support_user {
         AccountClass::Support
     } else if marks.msp_user {

@@ -21,6 +21,8 @@ pub enum FaultKind {
         /// The scope to add, as Coupa names it.
         scope: Cow<'static, str>,
     },
+    /// The platform does not let us do this.
+    Forbidden,
     /// The object asked for does not exist.
     NotFound,
     /// The caller's input is wrong.
@@ -48,6 +50,8 @@ pub enum FaultKind {
     Cancelled,
     /// A mistake of ours, or of this machine.
     Internal,
+    /// Somebody else failed and does not say how.
+    Unknown,
 }
 
 /// A failure with one text for people outside and one for the log.
@@ -167,6 +171,7 @@ impl Fault {
             FaultKind::RateLimited { .. } | FaultKind::Unavailable => true,
             FaultKind::Unauthenticated
             | FaultKind::MissingScope { .. }
+            | FaultKind::Forbidden
             | FaultKind::NotFound
             | FaultKind::Invalid
             | FaultKind::Conflict
@@ -176,7 +181,8 @@ impl Fault {
             | FaultKind::Unsupported
             | FaultKind::Corrupt
             | FaultKind::Cancelled
-            | FaultKind::Internal => false,
+            | FaultKind::Internal
+            | FaultKind::Unknown => false,
         }
     }
 }

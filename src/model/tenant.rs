@@ -234,6 +234,8 @@ pub struct Survey {
     pub surface: &'static str,
     /// What differs from the documents or between the surfaces.
     pub findings: Vec<Finding>,
+    /// What a few users were seen to hold, at least: a filter that leaves them out cannot be believed.
+    pub seen: Vec<(UserId, Access)>,
 }
 
 /// Counters of one process, for reports.
@@ -266,7 +268,9 @@ pub trait ReadTenant: Send + Sync {
     /// What the probe found.
     fn survey(&self) -> &Survey;
 
-    /// One page of users with everything they hold (Coupa: 50 rows per call).
+    /// One page of users with everything they hold (Coupa: 50 rows per call). [`FaultKind::Unsupported`] if the tenant refuses the filter.
+    ///
+    /// [`FaultKind::Unsupported`]: super::fault::FaultKind::Unsupported
     async fn users(&self, query: &UserQuery) -> Result<UserPage, Fault>;
 
     /// The access of these users, read in another way than [`ReadTenant::users`] reads it. Users that are gone are left out.

@@ -1,19 +1,41 @@
 //! How the daemon is set up.
 
-use std::fmt;
+use std::num::NonZeroUsize;
 
-use secrecy::SecretString;
+use super::credentials::{Credentials, Host};
+use super::host::HostId;
 
 /// Who we are at the platform, and how tasks are gone about.
+#[derive(Debug)]
 pub struct PlatformConfig {
-    /// Client id.
-    pub client_id: String,
-    /// Client secret.
-    pub client_secret: SecretString,
+    /// Who we are.
+    pub credentials: Credentials,
+    /// The platform's host, if it is not the client id's (`BATON_C1_API_HOST`).
+    pub api_host: Option<Host>,
+    /// Name of this host, if somebody chose one (`BATON_HOST_ID`).
+    pub host_id: Option<HostId>,
+    /// How tasks are asked for (`BATON_GET_TASKS`).
+    pub asking: Asking,
+    /// Most tasks at the same time.
+    pub concurrency: NonZeroUsize,
+    /// What becomes of tasks that read the tenant.
+    pub full_sync: FullSync,
 }
 
-impl fmt::Debug for PlatformConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PlatformConfig").finish_non_exhaustive()
-    }
+/// How tasks are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    /// One at a time.
+    One,
+    /// Several at a time, some of them ahead of their turn.
+    Several,
+}
+
+/// What becomes of tasks that read the tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FullSync {
+    /// They are done.
+    Run,
+    /// They are refused (`--skip-full-sync`).
+    Refuse,
 }

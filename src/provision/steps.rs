@@ -118,6 +118,8 @@ const fn reason(kind: &FaultKind) -> &'static str {
         FaultKind::Corrupt => "not understood",
         FaultKind::Cancelled => "cancelled",
         FaultKind::Internal => "internal",
+        FaultKind::Forbidden => "forbidden",
+        FaultKind::Unknown => "unknown",
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod accept;
 mod call;
+mod child;
 mod config;
 mod health;
 mod limiter;
@@ -29,10 +30,12 @@ use tonic::transport::Server as Transport;
 use tower::layer::layer_fn;
 
 use self::call::Watched;
+use self::limiter::Limiter;
 use self::tls::Tls;
 use crate::connector::Connector;
 use crate::model::fault::Fault;
 
+pub use self::child::{Adopted, LISTENER_FD, Runner, Socket};
 pub use self::config::{ClientAuth, ClientName, ServerConfig, ServerOptions, TlsFiles, TlsMode};
 
 /// Default of [`Bound::drain_within`]: a little more than the longest call (20 s).
@@ -52,7 +55,7 @@ impl Server {
             TlsMode::Plaintext => None,
             TlsMode::Tls(files) => Some(Arc::new(Tls::load(files.clone())?)),
         };
-        let routes = services::routes(connector)?;
+        let routes = services::routes(connector, Limiter::Off)?;
         let main = Listener::open("--listen", config.listen()).await?;
         let health = match config.health_listen() {
             Some(addr) => Some(Listener::open("--health-listen", addr).await?),

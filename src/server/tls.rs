@@ -1,4 +1,4 @@
-//! TLS from files that may be replaced at any time.
+//! TLS from files that may be replaced at any time, or from a credential that lasts as long as the process.
 //!
 //! Invariant: there is always a complete, working configuration. New files take effect with the next connection; files
 //! that do not fit together leave the old configuration in place and are reported once.
@@ -13,8 +13,8 @@ use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoClientAuth, WebPkiClientVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
 };
@@ -23,8 +23,31 @@ use webpki::EndEntityCert;
 use super::config::{ClientAuth, ClientName, TlsFiles};
 use crate::model::fault::{Fault, FaultKind};
 
-/// The current TLS configuration, made from files.
-pub(super) struct Tls {
+/// Where the TLS configuration of a new connection comes from.
+pub(super) enum Tls {
+    /// From files.
+    Watched(Watched),
+    /// Made once.
+    Fixed(Arc<ServerConfig>),
+}
+
+impl Tls {
+    /// Reads the files; a server must not start with files that do not work.
+    pub(super) fn load(files: TlsFiles) -> Result<Self, Fault> {
+        Watched::load(files).map(Self::Watched)
+    }
+
+    /// The configuration for a new connection. May look at files (three `stat` calls), so it may block for a moment.
+    pub(super) fn current(&self) -> Arc<ServerConfig> {
+        match self {
+            Self::Watched(files) => files.current(),
+            Self::Fixed(config) => Arc::clone(config),
+        }
+    }
+}
+
+/// The configuration that the files gave when they last fitted together.
+pub(super) struct Watched {
     files: TlsFiles,
     state: Mutex<State>,
 }
@@ -37,9 +60,8 @@ struct State {
 /// When each file was written and how long it is; `None` for a file that is not there.
 type Fingerprint = Vec<Option<(SystemTime, u64)>>;
 
-impl Tls {
-    /// Reads the files; a server must not start with files that do not work.
-    pub(super) fn load(files: TlsFiles) -> Result<Self, Fault> {
+impl Watched {
+    fn load(files: TlsFiles) -> Result<Self, Fault> {
         let seen = fingerprint(&files);
         let config = build(&files)?;
         Ok(Self {
@@ -48,8 +70,7 @@ impl Tls {
         })
     }
 
-    /// The configuration for a new connection. Looks at the files (three `stat` calls), so it may block for a moment.
-    pub(super) fn current(&self) -> Arc<ServerConfig> {
+    fn current(&self) -> Arc<ServerConfig> {
         // Taken before reading: a file that changes meanwhile is read again next time.
         let now = fingerprint(&self.files);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,28 +106,38 @@ fn fingerprint(files: &TlsFiles) -> Fingerprint {
 }
 
 fn build(files: &TlsFiles) -> Result<Arc<ServerConfig>, Fault> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain = certificates(&files.cert, "--tls-cert")?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|error| unreadable("--tls-key", &files.key, "private key", error))?;
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| Fault::internal("cannot set up TLS").because(error))?;
-    let builder = match &files.clients {
-        ClientAuth::Required { ca, allowed } => {
-            builder.with_client_cert_verifier(verifier(ca, allowed, provider)?)
-        }
-        ClientAuth::Anybody => builder.with_no_client_auth(),
+    let clients = match &files.clients {
+        ClientAuth::Required { ca, allowed } => verifier(ca, allowed)?,
+        ClientAuth::Anybody => Arc::new(NoClientAuth),
     };
-    let mut config = builder.with_single_cert(chain, key).map_err(|error| {
+    configure(chain, key, clients).map_err(|error| {
         Fault::new(
             FaultKind::Invalid,
             "--tls-cert and --tls-key do not belong together",
         )
         .because(error)
-    })?;
+    })
+}
+
+/// TLS 1.2 or 1.3 for HTTP/2; an error where the chain and the key do not make an identity.
+pub(super) fn configure(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    clients: Arc<dyn ClientCertVerifier>,
+) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_client_cert_verifier(clients)
+        .with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Arc::new(config))
+}
+
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 fn certificates(path: &Path, flag: &'static str) -> Result<Vec<CertificateDer<'static>>, Fault> {
@@ -131,18 +162,14 @@ fn unusable(flag: &str, path: &Path, what: &str) -> Fault {
     Fault::invalid(format!("{flag}: no usable PEM {what} in {}", path.display()))
 }
 
-fn verifier(
-    ca: &Path,
-    allowed: &[ClientName],
-    provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, Fault> {
+fn verifier(ca: &Path, allowed: &[ClientName]) -> Result<Arc<dyn ClientCertVerifier>, Fault> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(ca, "--tls-client-ca")? {
         roots
             .add(certificate)
             .map_err(|error| unusable("--tls-client-ca", ca, "certificate authority").because(error))?;
     }
-    let chain = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+    let chain = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
         .build()
         .map_err(|error| unusable("--tls-client-ca", ca, "certificate authority").because(error))?;
     if allowed.is_empty() {

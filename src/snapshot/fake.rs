@@ -41,6 +41,12 @@ pub(crate) struct World {
     pub(crate) order: UserOrder,
     pub(crate) tells_highest: bool,
     pub(crate) honours_filter: bool,
+    /// A filter for holders is refused.
+    pub(crate) refuses_filter: bool,
+    /// A filter for holders does not show these.
+    pub(crate) filter_skips: BTreeSet<u64>,
+    /// A filter for the holders of a role shows that one role of each.
+    pub(crate) filter_trims: bool,
     /// Listings show at most so many roles and groups of a user.
     pub(crate) cut_at: usize,
     /// The other way shows this role of everybody, too.
@@ -136,6 +142,9 @@ impl World {
             order: UserOrder::ById,
             tells_highest: true,
             honours_filter: true,
+            refuses_filter: false,
+            filter_skips: BTreeSet::new(),
+            filter_trims: false,
             cut_at: usize::MAX,
             other_way_adds: None,
             has_other_way: true,
@@ -207,9 +216,20 @@ impl World {
         }
     }
 
+    fn filtered(&self, user: &User, filter: &UserFilter) -> User {
+        let mut shown = self.shown(user);
+        if let (true, UserFilter::Holding(Item::Role(role))) = (self.filter_trims, filter) {
+            let groups = shown.access.groups().to_vec();
+            shown.access = Access::new(vec![*role], groups, shown.access.licenses);
+        }
+        shown
+    }
+
     fn matches(&self, user: &User, filter: &UserFilter) -> bool {
         match filter {
-            UserFilter::Holding(item) if self.honours_filter => user.access.holds(item, &catalog()),
+            UserFilter::Holding(item) if self.honours_filter => {
+                user.access.holds(item, &catalog()) && !self.filter_skips.contains(&user.id.get())
+            }
             UserFilter::Holding(_) | UserFilter::All => true,
         }
     }
@@ -306,6 +326,12 @@ impl Tenant for Handle {
             licenses: catalog(),
             surface: "fake",
             findings: Vec::new(),
+            seen: world
+                .users
+                .values()
+                .take(50)
+                .map(|user| (user.id, world.shown(user).access))
+                .collect(),
         };
         drop(world);
         Ok(Arc::new(FakeReader {
@@ -354,6 +380,9 @@ impl ReadTenant for FakeReader {
             world.failures -= 1;
             return Err(Fault::new(world.failure.clone(), "injected"));
         }
+        if world.refuses_filter && query.filter != UserFilter::All {
+            return Err(Fault::new(FaultKind::Unsupported, "refused"));
+        }
         let rows = world
             .users
             .values()
@@ -362,7 +391,7 @@ impl ReadTenant for FakeReader {
             UserCursor::After(after) => rows
                 .filter(|user| user.id.get() > after)
                 .take(50)
-                .map(|user| world.shown(user))
+                .map(|user| world.filtered(user, &query.filter))
                 .collect(),
             UserCursor::Offset(offset) => {
                 let shifted = world

@@ -213,6 +213,12 @@ impl Index {
         &self.rows
     }
 
+    /// Where a listed user lies.
+    pub(crate) fn row(&self, id: UserId) -> Option<Row> {
+        let at = self.rows.binary_search_by_key(&id, |row| row.id).ok()?;
+        Some(self.rows[at])
+    }
+
     /// Whether the tenant has the item.
     pub fn lists(&self, item: &Item) -> bool {
         self.items.contains_key(item)

@@ -252,6 +252,22 @@ impl Snapshot {
         self.shared.until(deadline, look).await
     }
 
+    /// A listed account of a complete pass; `None` if it has none with that id, or is not complete.
+    pub async fn account(&self, id: UserId) -> Result<Option<Account>, Fault> {
+        let found = {
+            let progress = self.shared.lock();
+            let row = match &progress.outcome {
+                Outcome::Complete(complete) => complete.index.row(id),
+                Outcome::Running | Outcome::Failed(_) => None,
+            };
+            row.zip(progress.spool.clone())
+        };
+        match found {
+            Some((row, spool)) => Ok(spool.read(vec![row]).await?.pop()),
+            None => Ok(None),
+        }
+    }
+
     /// The tenant's licenses, known early.
     pub async fn licenses(&self, deadline: Instant) -> Result<Waited<LicenseCatalog>, Fault> {
         let look = |progress: &Progress| progress.reader.clone();

@@ -20,6 +20,7 @@ pub(crate) mod fake_journal;
 mod guard;
 mod index;
 mod live;
+mod lone;
 mod pass;
 mod ranges;
 mod registry;
@@ -37,7 +38,8 @@ pub use account::Account;
 pub use class::{ClassSet, SupplierRoles, classify};
 pub use index::Index;
 pub use live::{Accounts, Complete, Rest, Snapshot, Waited};
-pub use registry::{Fresh, Lone, Snapshots};
+pub use lone::{Holders, Lone, Recall};
+pub use registry::{Fresh, Snapshots};
 pub use report::{ClassCount, Served, SnapshotReport};
 pub use touched::{Again, Touched, holds};
 

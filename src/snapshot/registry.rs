@@ -1,9 +1,9 @@
-//! The live snapshots, by sync id.
+//! The live snapshots, and what is known of syncs without one, by sync id.
 //!
-//! Invariants: one pass per sync id however many callers ask at once; at most [`MOST`] snapshots live; one that nobody asks
+//! Invariants: one pass per sync id however many callers ask at once; at most [`MOST`] snapshots live; what nobody asks
 //! for is dropped; a failed one is never handed out again.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -15,22 +15,22 @@ use tokio::time::Instant;
 use super::SnapshotConfig;
 use super::class::SupplierRoles;
 use super::live::{self, Snapshot};
-use super::pass::Pass;
+use super::lone::{Lone, Recall, pass_costs, pass_is_due, pass_may_be_due};
+use super::pass::{Pass, off_thread};
 use super::report::SnapshotReport;
 use super::touched::Touched;
+use crate::model::access::ItemKind;
 use crate::model::baseline::Baselines;
 use crate::model::fault::Fault;
+use crate::model::id::UserId;
 use crate::model::journal::Journal;
 use crate::model::tenant::{ReadTenant, Tenant};
 
 /// Snapshots that live at once; a newer sync drops the oldest.
 const MOST: usize = 2;
 
-/// Reports and counters of past syncs that are remembered.
+/// Reports of past syncs, and syncs without a snapshot, that are remembered.
 const REMEMBERED: usize = 8;
-
-/// So many questions about single items are answered by a query each; the next one in the same sync starts a pass.
-const LONE_QUESTIONS: u32 = 3;
 
 /// The snapshots of one tenant.
 pub struct Snapshots {
@@ -49,7 +49,7 @@ type Probe = Shared<BoxFuture<'static, Result<Arc<Fresh>, Fault>>>;
 struct Live {
     entries: Vec<Entry>,
     reports: VecDeque<(String, SnapshotReport)>,
-    lone: VecDeque<Questions>,
+    lone: VecDeque<Asking>,
     started: u64,
 }
 
@@ -61,19 +61,12 @@ struct Entry {
     used: Instant,
 }
 
-/// Questions about single items in one sync without a snapshot.
-struct Questions {
+/// A sync that asks about single items and has no snapshot.
+struct Asking {
     sync: String,
-    asked: u32,
-    last: Instant,
-}
-
-/// How a question about the holders of one item is to be answered.
-pub enum Lone {
-    /// From this snapshot.
-    Snapshot(Arc<Snapshot>),
-    /// By asking Coupa for the holders of just that item.
-    Query,
+    number: u64,
+    recall: Arc<Recall>,
+    used: Instant,
 }
 
 /// A reader for fresh single objects, shared between calls.
@@ -81,9 +74,46 @@ pub struct Fresh {
     /// The reader.
     pub reader: Arc<dyn ReadTenant>,
     suppliers: OnceCell<SupplierRoles>,
+    /// Kinds of items of which a query has shown holders.
+    filters: Mutex<HashSet<ItemKind>>,
+    /// Whether a query for the holders of a role shows all their roles.
+    whole: OnceCell<bool>,
 }
 
 impl Fresh {
+    fn new(reader: Arc<dyn ReadTenant>) -> Self {
+        Self {
+            reader,
+            suppliers: OnceCell::new(),
+            filters: Mutex::default(),
+            whole: OnceCell::new(),
+        }
+    }
+
+    /// A query has shown holders of an item of that kind: this tenant can be asked so.
+    pub fn proved(&self, kind: ItemKind) {
+        self.filters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(kind);
+    }
+
+    /// Whether a query has ever shown holders of an item of that kind.
+    pub fn is_proved(&self, kind: ItemKind) -> bool {
+        self.filters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&kind)
+    }
+
+    /// Whether a query for the holders of a role shows all their roles; found out once, by `look`.
+    pub async fn shows_whole_lists<F>(&self, look: impl FnOnce() -> F) -> Result<bool, Fault>
+    where
+        F: Future<Output = Result<bool, Fault>>,
+    {
+        self.whole.get_or_try_init(look).await.copied()
+    }
+
     /// The roles whose sole holders are portal accounts.
     pub async fn supplier_roles(&self) -> Result<&SupplierRoles, Fault> {
         let read = || async { Ok(SupplierRoles::among(&self.reader.roles().await?)) };
@@ -119,8 +149,7 @@ impl Snapshots {
             let oldest = (0..live.entries.len()).min_by_key(|at| live.entries[*at].number);
             live.drop_entry(oldest.unwrap_or(0));
         }
-        live.started += 1;
-        let number = live.started;
+        let number = live.next_number();
         let snapshot = self.start();
         let now = Instant::now();
         live.entries.push(Entry {
@@ -130,8 +159,12 @@ impl Snapshots {
             started: now,
             used: now,
         });
-        tokio::spawn(watch_idle(Arc::downgrade(&self.live), number, self.config.idle));
+        self.watch(number);
         snapshot
+    }
+
+    fn watch(&self, number: u64) {
+        tokio::spawn(watch_idle(Arc::downgrade(&self.live), number, self.config.idle));
     }
 
     /// The snapshot of a sync, if there is one.
@@ -139,20 +172,76 @@ impl Snapshots {
         self.find(&mut self.lock(), sync)
     }
 
-    /// How to answer a first question about the holders of one item.
-    pub fn lone(&self, sync: &str) -> Lone {
-        let asked = {
-            let mut live = self.lock();
-            if let Some(snapshot) = self.find(&mut live, sync) {
-                return Lone::Snapshot(snapshot);
-            }
-            live.count_lone(sync, self.config.idle)
+    /// How to answer a first question about the holders of one item: by a query as long as questions are the cheaper way.
+    pub async fn lone(&self, sync: &str) -> Lone {
+        let recall = match self.going_on(sync) {
+            Lone::Snapshot(snapshot) => return Lone::Snapshot(snapshot),
+            Lone::Query(recall) => recall,
         };
-        if asked > LONE_QUESTIONS {
-            Lone::Snapshot(self.get(sync))
-        } else {
-            Lone::Query
+        let spent = recall.spent();
+        if pass_may_be_due(spent) {
+            let costs = *recall.pass_costs.get_or_init(|| self.pass_costs()).await;
+            if pass_is_due(spent, costs) {
+                tracing::info!(
+                    spent,
+                    costs,
+                    "questions about single items have cost as much as a pass: one is made"
+                );
+                return Lone::Snapshot(self.get(sync));
+            }
         }
+        Lone::Query(recall)
+    }
+
+    /// How to answer a question that goes on.
+    pub fn going_on(&self, sync: &str) -> Lone {
+        let mut live = self.lock();
+        match self.find(&mut live, sync) {
+            Some(snapshot) => Lone::Snapshot(snapshot),
+            None => Lone::Query(self.recall_in(&mut live, sync)),
+        }
+    }
+
+    /// What the questions of a sync have shown so far.
+    pub fn recall(&self, sync: &str) -> Arc<Recall> {
+        self.recall_in(&mut self.lock(), sync)
+    }
+
+    fn recall_in(&self, live: &mut Live, sync: &str) -> Arc<Recall> {
+        if let Some(asking) = live.lone.iter_mut().find(|asking| asking.sync == sync) {
+            asking.used = Instant::now();
+            return Arc::clone(&asking.recall);
+        }
+        let recall = Arc::new(Recall::new(sync));
+        let number = live.next_number();
+        let asking = Asking {
+            sync: sync.to_owned(),
+            number,
+            recall: Arc::clone(&recall),
+            used: Instant::now(),
+        };
+        remember(&mut live.lone, asking);
+        self.watch(number);
+        recall
+    }
+
+    async fn pass_costs(&self) -> u64 {
+        let baselines = Arc::clone(&self.baselines);
+        let last = off_thread(move || baselines.last())
+            .await
+            .unwrap_or_else(|fault| {
+                tracing::warn!(?fault, "the sizes of the last pass are not known");
+                None
+            });
+        pass_costs(last.as_ref(), self.highest_user())
+    }
+
+    /// The highest id of a user, if somebody has looked.
+    fn highest_user(&self) -> Option<UserId> {
+        let kept = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, probe) = kept.as_ref()?;
+        let fresh = probe.peek()?.as_ref().ok()?;
+        fresh.reader.survey().highest_user
     }
 
     /// A reader for single objects; probes the tenant if the last probe is too old.
@@ -174,8 +263,7 @@ impl Snapshots {
         let probe = async move {
             let survey = survey.await;
             let reader = survey.map_err(|error| Fault::internal("the probe broke off").because(error))??;
-            let suppliers = OnceCell::new();
-            Ok(Arc::new(Fresh { reader, suppliers }))
+            Ok(Arc::new(Fresh::new(reader)))
         };
         let probe = probe.boxed().shared();
         *kept = Some((Instant::now(), probe.clone()));
@@ -210,7 +298,7 @@ impl Snapshots {
     /// Drops what is kept for a sync.
     pub fn forget(&self, sync: &str) {
         let mut live = self.lock();
-        live.lone.retain(|lone| lone.sync != sync);
+        live.lone.retain(|asking| asking.sync != sync);
         if let Some(at) = live.entries.iter().position(|entry| entry.sync == sync) {
             live.drop_entry(at);
         }
@@ -255,20 +343,25 @@ impl Live {
         entry.snapshot.retire();
     }
 
-    fn count_lone(&mut self, sync: &str, idle: Duration) -> u32 {
-        self.lone.retain(|lone| lone.last.elapsed() < idle);
-        let at = self.lone.iter().position(|lone| lone.sync == sync);
-        let before = at
-            .and_then(|at| self.lone.remove(at))
-            .map_or(0, |lone| lone.asked);
-        let asked = before + 1;
-        let questions = Questions {
-            sync: sync.to_owned(),
-            asked,
-            last: Instant::now(),
-        };
-        remember(&mut self.lone, questions);
-        asked
+    fn next_number(&mut self) -> u64 {
+        self.started += 1;
+        self.started
+    }
+
+    /// When somebody last asked for what has that number; `None` if it is gone.
+    fn used(&self, number: u64) -> Option<Instant> {
+        let snapshot = self.entries.iter().find(|entry| entry.number == number);
+        let asking = || self.lone.iter().find(|asking| asking.number == number);
+        snapshot
+            .map(|entry| entry.used)
+            .or_else(|| asking().map(|asking| asking.used))
+    }
+
+    fn drop_number(&mut self, number: u64) {
+        self.lone.retain(|asking| asking.number != number);
+        if let Some(at) = self.entries.iter().position(|entry| entry.number == number) {
+            self.drop_entry(at);
+        }
     }
 }
 
@@ -279,21 +372,18 @@ fn remember<T>(list: &mut VecDeque<T>, value: T) {
     list.push_back(value);
 }
 
-/// Drops one snapshot when nobody has asked for it for `idle`.
+/// Drops what has that number when nobody has asked for it for `idle`.
 async fn watch_idle(live: Weak<Mutex<Live>>, number: u64, idle: Duration) {
     loop {
         let until = {
             let Some(live) = live.upgrade() else { return };
             let mut live = lock(&live);
-            let Some(at) = live.entries.iter().position(|entry| entry.number == number) else {
-                return;
-            };
-            let until = live.entries[at].used + idle;
-            if until <= Instant::now() {
-                live.drop_entry(at);
+            let Some(used) = live.used(number) else { return };
+            if used + idle <= Instant::now() {
+                live.drop_number(number);
                 return;
             }
-            until
+            used + idle
         };
         tokio::time::sleep_until(until).await;
     }

@@ -311,6 +311,38 @@ async fn an_idle_snapshot_goes_and_its_report_stays() {
     panic!("the snapshot stayed");
 }
 
+/// Whether a sync is still known to have asked for role 1.
+fn recalls(snapshots: &Snapshots, sync: &str) -> bool {
+    snapshots.recall(sync).has_item(&role_item(1))
+}
+
+#[tokio::test]
+async fn what_questions_have_shown_goes_with_its_sync() {
+    let snapshots = snapshots(&FakeTenant::new(World::new(10)));
+    for sync in ["a", "b"] {
+        snapshots.recall(sync).keep_item(&role_item(1));
+    }
+    snapshots.forget("a");
+    assert!(!recalls(&snapshots, "a") && recalls(&snapshots, "b"));
+    for newer in 0..8 {
+        snapshots.recall(&newer.to_string());
+    }
+    assert!(!recalls(&snapshots, "b"), "eight newer ones are remembered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_questions_have_shown_goes_when_nobody_asks() {
+    let snapshots = snapshots(&FakeTenant::new(World::new(10)));
+    snapshots.recall("s").keep_item(&role_item(1));
+    let held = Arc::downgrade(&snapshots.recall("s"));
+    tokio::time::sleep(config().idle / 2).await;
+    assert!(recalls(&snapshots, "s"), "it is in use");
+    tokio::time::sleep(config().idle * 3 / 4).await;
+    assert!(held.upgrade().is_some(), "used since");
+    tokio::time::sleep(config().idle).await;
+    assert!(held.upgrade().is_none(), "nothing is left in memory");
+}
+
 #[tokio::test]
 async fn the_shared_snapshot_has_a_greatest_age() {
     let tenant = FakeTenant::new(World::new(100));

@@ -1,4 +1,5 @@
-//! One complete listing of a connector into a sync file, in the order and with the calls of the ecosystem's syncer.
+//! One listing of a connector into a sync file, complete or of a few resources, in the order and with the calls of the ecosystem's
+//! syncer.
 //!
 //! Invariant: a run is saved only when every listing went to its end and every row points to rows of the same run. Anything
 //! else, a failure or a cancellation, leaves the file as it was; the next sync starts afresh.
@@ -12,6 +13,8 @@ mod plan;
 mod progress;
 mod rows;
 mod source;
+mod target;
+mod targeted;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -27,6 +30,7 @@ use phases::Collect;
 pub use patience::Patience;
 pub use progress::{Phase, Progress, Silent};
 pub use source::Source;
+pub use target::{Depth, NotATarget, Target, Targets};
 
 /// How long the connector may take to forget a run; nothing depends on it.
 const CLEANUP: Duration = Duration::from_secs(10);
@@ -41,36 +45,6 @@ pub enum Scope {
     ResourcesOnly,
     /// A few resources, and what belongs to them.
     Targeted(Targets),
-}
-
-/// The resources of a targeted sync, and how much of each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Targets {
-    /// Which ones, each once.
-    pub resources: Vec<Target>,
-    /// How much of each.
-    pub depth: Depth,
-}
-
-/// One resource, named by its type and id.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Target {
-    /// Id of its type.
-    pub resource_type: String,
-    /// Its own id.
-    pub resource: String,
-}
-
-/// How much of a targeted resource is listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Depth {
-    /// The resource, its entitlements, and who holds them.
-    #[default]
-    Grants,
-    /// The resource and its entitlements.
-    Entitlements,
-    /// The resource alone.
-    Resource,
 }
 
 /// How to sync.
@@ -103,8 +77,10 @@ pub struct SyncSummary {
     pub stats: Stats,
     /// Rows left out because they belong to types that were not asked for.
     pub dropped: u64,
-    /// Resources that were gone when their entitlements or grants were asked for.
+    /// Resources that were gone when they, their entitlements or their grants were asked for; `missing` included.
     pub vanished: u64,
+    /// Targets that the tenant does not have.
+    pub missing: Vec<Target>,
     /// From the first call to the replaced file.
     pub elapsed: Duration,
 }
@@ -136,12 +112,7 @@ impl Syncer {
         let kind = match &options.scope {
             Scope::Full => RunKind::Full,
             Scope::ResourcesOnly => RunKind::ResourcesOnly,
-            Scope::Targeted(_) => {
-                return Err(Fault::new(
-                    FaultKind::Unsupported,
-                    "targeted syncs come with the next commit",
-                ));
-            }
+            Scope::Targeted(_) => RunKind::Partial,
         };
         let writer = Writer::begin(&options.file, &options.tenant, kind, &options.settings, cancel).await?;
         let run_id = writer.run_id().to_owned();
@@ -150,8 +121,9 @@ impl Syncer {
         let outcome = self.collect_and_save(writer, cancel, progress).await;
         self.clean_up(&run_id).await;
         let (saved, stats, tally) = outcome?;
-        if tally.vanished > 0 {
-            tracing::warn!(warning_count = tally.vanished, "sync completed with warnings");
+        let vanished = tally.vanished + tally.missing.len() as u64;
+        if vanished > 0 {
+            tracing::warn!(warning_count = vanished, "sync completed with warnings");
         }
         tracing::info!("Sync complete.");
         tracing::info!(
@@ -165,7 +137,8 @@ impl Syncer {
             saved,
             stats,
             dropped: tally.dropped,
-            vanished: tally.vanished,
+            vanished,
+            missing: tally.missing,
             elapsed: started.elapsed(),
         })
     }

@@ -2,9 +2,7 @@
 
 use prost_types::Any;
 
-use jiff::Timestamp;
-
-use super::patience::{Patience, Waits};
+use super::patience::{Patience, patiently};
 use super::source::Source;
 use crate::c1z::Rows;
 use crate::model::fault::Fault;
@@ -65,18 +63,7 @@ impl List {
         token: &str,
         patience: Patience,
     ) -> Result<Page, Fault> {
-        let mut waits = Waits::new(patience);
-        loop {
-            let fault = match self.ask(source, run_id, token).await {
-                Ok(page) => return Ok(page),
-                Err(fault) => fault,
-            };
-            let Some(wait) = waits.after(&fault, Timestamp::now()) else {
-                return Err(fault);
-            };
-            tracing::warn!(error = ?fault, wait = wait.as_secs_f64(), "retrying operation");
-            tokio::time::sleep(wait).await;
-        }
+        patiently(patience, || self.ask(source, run_id, token)).await
     }
 
     async fn ask(&self, source: &dyn Source, run_id: &str, token: &str) -> Result<Page, Fault> {

@@ -31,15 +31,34 @@ impl Default for Patience {
     }
 }
 
+/// Makes a call, again and again while it fails for the moment, within `patience`.
+pub(super) async fn patiently<T, F>(patience: Patience, mut call: impl FnMut() -> F) -> Result<T, Fault>
+where
+    F: Future<Output = Result<T, Fault>>,
+{
+    let mut waits = Waits::new(patience);
+    loop {
+        let fault = match call().await {
+            Ok(answer) => return Ok(answer),
+            Err(fault) => fault,
+        };
+        let Some(wait) = waits.after(&fault, Timestamp::now()) else {
+            return Err(fault);
+        };
+        tracing::warn!(error = ?fault, wait = wait.as_secs_f64(), "retrying operation");
+        tokio::time::sleep(wait).await;
+    }
+}
+
 /// The waits of one call.
-pub(super) struct Waits {
+struct Waits {
     patience: Patience,
     attempts: u32,
     waited: Duration,
 }
 
 impl Waits {
-    pub(super) const fn new(patience: Patience) -> Self {
+    const fn new(patience: Patience) -> Self {
         Self {
             patience,
             attempts: 0,
@@ -48,7 +67,7 @@ impl Waits {
     }
 
     /// How long to wait after `fault`; `None` if the call is not to be repeated.
-    pub(super) fn after(&mut self, fault: &Fault, now: Timestamp) -> Option<Duration> {
+    fn after(&mut self, fault: &Fault, now: Timestamp) -> Option<Duration> {
         if !fault.is_transient() {
             return None;
         }

@@ -1,4 +1,5 @@
-//! The steps of a run: types, resources, static entitlements, entitlements, grants, check. Each ends before the next begins.
+//! The steps of a run: types, resources, static entitlements, entitlements, grants, check. Each ends before the next begins. What a
+//! targeted run does otherwise is in `targeted`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,7 @@ use super::plan::{Listing, Plan, TypePlan};
 use super::progress::{Phase, Progress};
 use super::rows::{admit_entitlement, admit_grant, check_resource, instantiate};
 use super::source::Source;
-use super::{Scope, SyncOptions};
+use super::{Scope, SyncOptions, Target};
 use crate::c1z::{Dangling, Rows, Writer};
 use crate::model::fault::{Fault, FaultKind};
 use crate::proto::connector as c1;
@@ -27,27 +28,29 @@ const VANISHED_TOLERATED: u64 = 10;
 const VANISHED_ONE_IN: u64 = 10;
 
 /// What is worth telling when the run is over.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
     pub(super) dropped: u64,
     pub(super) vanished: u64,
+    /// Targets that are not there.
+    pub(super) missing: Vec<Target>,
     visited: u64,
 }
 
 /// Collects a run into a writer.
 pub(super) struct Collect<'a> {
-    source: &'a dyn Source,
-    options: &'a SyncOptions,
-    writer: &'a Writer,
-    progress: &'a dyn Progress,
+    pub(super) source: &'a dyn Source,
+    pub(super) options: &'a SyncOptions,
+    pub(super) writer: &'a Writer,
+    pub(super) progress: &'a dyn Progress,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
-    tally: Tally,
+pub(super) struct State {
+    pub(super) tally: Tally,
     /// Resources listed, by type.
-    resources: BTreeMap<String, u64>,
+    pub(super) resources: BTreeMap<String, u64>,
     /// The types of the current step.
     current: BTreeMap<String, Current>,
 }
@@ -79,20 +82,40 @@ impl<'a> Collect<'a> {
     /// Does all steps.
     pub(super) async fn run(self) -> Result<Tally, Fault> {
         let plan = self.resource_types().await?;
-        tracing::info!("Syncing resources...");
-        self.step(Step::Resources, Phase::Resources, &plan).await?;
-        if self.options.scope == Scope::Full {
-            self.static_entitlements(&plan).await?;
-            tracing::info!("Syncing entitlements...");
-            self.step(Step::Entitlements, Phase::Entitlements, &plan).await?;
-            tracing::info!("Syncing grants...");
-            self.step(Step::Grants, Phase::Grants, &plan).await?;
+        match &self.options.scope {
+            Scope::Full => {
+                self.resources(&plan).await?;
+                self.access(&plan).await?;
+            }
+            Scope::ResourcesOnly => self.resources(&plan).await?,
+            Scope::Targeted(targets) => self.targeted(targets, plan.one_by_one()).await?,
         }
         tracing::info!("sync data collection complete");
         self.progress.phase(Phase::Check);
         refuse_dangling(&self.writer.dangling().await?)?;
-        let tally = self.state().tally;
+        let tally = std::mem::take(&mut self.state().tally);
         Ok(tally)
+    }
+
+    async fn resources(&self, plan: &Plan) -> Result<(), Fault> {
+        tracing::info!("Syncing resources...");
+        self.step(Step::Resources, Phase::Resources, plan).await
+    }
+
+    async fn access(&self, plan: &Plan) -> Result<(), Fault> {
+        self.static_entitlements(&plan.types).await?;
+        self.entitlements(plan).await?;
+        self.grants(plan).await
+    }
+
+    pub(super) async fn entitlements(&self, plan: &Plan) -> Result<(), Fault> {
+        tracing::info!("Syncing entitlements...");
+        self.step(Step::Entitlements, Phase::Entitlements, plan).await
+    }
+
+    pub(super) async fn grants(&self, plan: &Plan) -> Result<(), Fault> {
+        tracing::info!("Syncing grants...");
+        self.step(Step::Grants, Phase::Grants, plan).await
     }
 
     async fn resource_types(&self) -> Result<Plan, Fault> {
@@ -111,10 +134,13 @@ impl<'a> Collect<'a> {
     }
 
     /// Templates of each type, applied to every stored resource of it.
-    async fn static_entitlements(&self, plan: &Plan) -> Result<(), Fault> {
+    pub(super) async fn static_entitlements(
+        &self,
+        types: impl IntoIterator<Item = &TypePlan>,
+    ) -> Result<(), Fault> {
         self.progress.phase(Phase::StaticEntitlements);
         tracing::info!("Syncing static entitlements...");
-        for kind in &plan.types {
+        for kind in types {
             let mut templates = Vec::new();
             let list = List::StaticEntitlements {
                 kind: kind.id.clone(),
@@ -232,7 +258,7 @@ impl<'a> Collect<'a> {
         let before = rows.len();
         let rows = match rows {
             Rows::Resources(rows) => {
-                let asked = plan.types.iter().find(|kind| kind.id == list.kind());
+                let asked = plan.kind(list.kind());
                 let asked = asked.ok_or_else(|| Fault::internal("resources of an unplanned type"))?;
                 rows.iter().try_for_each(|row| check_resource(row, asked))?;
                 Rows::Resources(rows)
@@ -339,8 +365,8 @@ impl<'a> Collect<'a> {
         }
         let Tally {
             vanished, visited, ..
-        } = state.tally;
-        if vanished > VANISHED_TOLERATED && vanished > visited / VANISHED_ONE_IN {
+        } = &state.tally;
+        if *vanished > VANISHED_TOLERATED && *vanished > visited / VANISHED_ONE_IN {
             return Err(Fault::corrupt(format!(
                 "{vanished} of {visited} resources were gone when their access was asked for"
             ))
@@ -349,7 +375,7 @@ impl<'a> Collect<'a> {
         Ok(())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // Counters are whole after every statement.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

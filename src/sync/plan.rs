@@ -65,10 +65,27 @@ impl Plan {
         Ok((Self { types, filtered }, selected))
     }
 
+    /// The same types for a targeted sync: it asks for the rows of its resources only, so no type is listed as a whole.
+    pub(super) fn one_by_one(mut self) -> Self {
+        for kind in &mut self.types {
+            for listing in [&mut kind.entitlements, &mut kind.grants] {
+                if *listing == Listing::ByType {
+                    *listing = Listing::ByResource;
+                }
+            }
+        }
+        self
+    }
+
+    /// The type with that id, if it belongs to this sync.
+    pub(super) fn kind(&self, id: &str) -> Option<&TypePlan> {
+        self.types.iter().find(|kind| kind.id == id)
+    }
+
     /// Whether a row that points to a resource of type `id` belongs to this sync. Without a filter every row does: if its
     /// resource is missing, the check at the end says so.
     pub(super) fn covers(&self, id: &str) -> bool {
-        !self.filtered || self.types.iter().any(|kind| kind.id == id)
+        !self.filtered || self.kind(id).is_some()
     }
 }
 
@@ -180,6 +197,33 @@ mod tests {
         assert!(skips_grants(&resource(vec![pack(&SkipGrants {})])));
         assert!(!skips_entitlements(&resource(vec![pack(&SkipGrants {})])));
         assert!(skips_grants(&resource(vec![both()])) && skips_entitlements(&resource(vec![both()])));
+    }
+
+    #[test]
+    fn a_targeted_sync_lists_no_type_as_a_whole() {
+        use Listing::{ByResource, Skipped};
+        let listed = vec![
+            kind(
+                "role",
+                vec![pack(&SkipEntitlements {}), pack(&TypeScopedGrants {})],
+            ),
+            kind("license", vec![pack(&TypeScopedEntitlements {})]),
+            kind("user", vec![pack(&SkipEntitlementsAndGrants {})]),
+        ];
+        let plan = Plan::new(listed, &[]).unwrap().0.one_by_one();
+        let listings: Vec<_> = plan
+            .types
+            .iter()
+            .map(|kind| (kind.entitlements, kind.grants))
+            .collect();
+        assert_eq!(
+            listings,
+            [
+                (Skipped, ByResource),
+                (ByResource, ByResource),
+                (Skipped, Skipped)
+            ]
+        );
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub enum Phase {
     Entitlements,
     /// Grants are listed.
     Grants,
+    /// In a targeted sync, resources are read to whom grants were made.
+    Principals,
     /// Everything is checked.
     Check,
     /// The file is written.

@@ -24,6 +24,12 @@ pub trait Source: Send + Sync {
         request: &c1::ResourcesServiceListResourcesRequest,
     ) -> Result<c1::ResourcesServiceListResourcesResponse, Fault>;
 
+    /// One resource; [`FaultKind::NotFound`](crate::model::fault::FaultKind::NotFound) if the tenant does not have it.
+    async fn resource(
+        &self,
+        request: &c1::ResourceGetterServiceGetResourceRequest,
+    ) -> Result<c1::ResourceGetterServiceGetResourceResponse, Fault>;
+
     /// A page of entitlement templates of one type.
     async fn static_entitlements(
         &self,
@@ -64,6 +70,13 @@ impl Source for Connector {
         request: &c1::ResourcesServiceListResourcesRequest,
     ) -> Result<c1::ResourcesServiceListResourcesResponse, Fault> {
         self.list_resources(request).await
+    }
+
+    async fn resource(
+        &self,
+        request: &c1::ResourceGetterServiceGetResourceRequest,
+    ) -> Result<c1::ResourceGetterServiceGetResourceResponse, Fault> {
+        self.get_resource(request).await
     }
 
     async fn static_entitlements(

@@ -12,13 +12,17 @@
 mod architecture;
 mod c1z;
 mod changes;
+mod child;
 mod conformance;
 mod coupa;
+mod distribution;
 mod doctor;
 mod grpc;
+mod platform;
 mod program;
 mod risk_assess;
 mod state;
 mod support;
 mod sync;
+mod targeted;
 mod truth;

@@ -10,9 +10,11 @@ use baton_coupa::sandbox::{
     Presence, Readings, RestAccess, RetryAfter, Running, SandboxConfig, TopLevel,
 };
 
+use crate::support::reader::C1z;
 use crate::support::tenant::{self, Remembered};
 use crate::support::truth::{DEFAULT_CLASSES, assert_equal};
 use crate::support::{reader, tenant::client};
+use crate::targeted;
 
 /// Enough users for several pages and ranges, enough groups for a membership list as long as a page.
 fn config() -> SandboxConfig {
@@ -42,9 +44,18 @@ async fn compare(sandbox: &Running) {
     assert_equal(&reader::read(&file), &sandbox.truth(), &DEFAULT_CLASSES);
 }
 
+/// A full sync, and a targeted one beside it that shows the same of its targets.
 async fn holds_under(readings: Readings) {
     let sandbox = tenant::start(SandboxConfig { readings, ..config() }).await;
-    compare(&sandbox).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sync.c1z");
+    synced(&sandbox, &file)
+        .await
+        .unwrap_or_else(|fault| panic!("{fault:?}"));
+    assert_equal(&reader::read(&file), &sandbox.truth(), &DEFAULT_CLASSES);
+    let full = C1z::open(&file).rows();
+    let targets = targeted::telling(&sandbox.truth());
+    targeted::compare(&sandbox, &file, &targets, &full).await;
 }
 
 fn rest<T: Default + Clone>(value: T) -> PerSurface<T> {

@@ -12,8 +12,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub(super) use following::Following;
-pub(super) use following::login;
+pub(super) use following::{Following, Serving, login};
 
 use super::{print, signals, tenant};
 use crate::cli;

@@ -10,9 +10,12 @@ use tempfile::TempDir;
 use super::*;
 use crate::model::tenant::AccountClass;
 use crate::server::{ClientAuth, TlsMode};
+use crate::sync::{self, Depth};
 use crate::telemetry::Format;
 
 mod changes;
+mod child;
+mod daemon;
 mod risk_assess;
 
 const TENANT: &str = "--coupa-client-id=id --coupa-client-secret=secret --coupa-domain=acme.coupahost.com";
@@ -202,12 +205,13 @@ fn every_kind_follows_the_layers() {
         .var("BATON_COUPA_CLIENT_SECRET", "s");
     let settings = world.sync("");
     assert_eq!(settings.tenant.requests_per_second.get(), 5);
-    assert!(settings.choice.skip_entitlements_and_grants);
+    assert_eq!(settings.choice.scope, sync::Scope::ResourcesOnly);
     assert_eq!(coupa(&settings).client_id, "0012", "text keeps its zeros");
     let settings = world.sync("--coupa-requests-per-second 7 --skip-entitlements-and-grants=false");
     assert_eq!(settings.tenant.requests_per_second.get(), 7);
-    assert!(
-        !settings.choice.skip_entitlements_and_grants,
+    assert_eq!(
+        settings.choice.scope,
+        sync::Scope::Full,
         "a flag may also switch off"
     );
 }
@@ -226,7 +230,8 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(tenant.shrink, Shrink::StopBeyond(30));
     assert_eq!(tenant.temp_dir, None);
     assert_eq!(settings.choice.workers, Workers::Sequential);
-    assert!(settings.choice.resource_types.is_empty() && !settings.choice.skip_entitlements_and_grants);
+    assert_eq!(settings.choice.scope, sync::Scope::Full);
+    assert!(settings.choice.resource_types.is_empty());
     #[cfg(target_os = "linux")]
     assert_eq!(
         tenant.state_dir,
@@ -277,6 +282,60 @@ fn what_a_sync_covers_and_where_it_goes_is_judged_before_anything_is_read() {
             "file: expected the path of the sync file to write",
         ]
     );
+}
+
+#[test]
+fn a_targeted_sync_names_its_resources_and_how_much_of_each() {
+    let world = World::new().var("BATON_SYNC_RESOURCES", "bid:r:role/7");
+    let targets = |line: &str| match world.sync(&format!("{TENANT} {line}")).choice.scope {
+        sync::Scope::Targeted(targets) => {
+            let named: Vec<String> = targets.resources().iter().map(ToString::to_string).collect();
+            (named.join(" "), targets.depth())
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(targets(""), ("bid:r:role/7".into(), Depth::Grants));
+    assert_eq!(
+        targets(
+            "--sync-resources bid:r:user/5,bid:r:role/7 --sync-resources bid:r:app/1/role/8 --skip-grants"
+        ),
+        (
+            "bid:r:role/7 bid:r:user/5 bid:r:role/8".into(),
+            Depth::Entitlements
+        ),
+        "lists add up, each resource counts once"
+    );
+    assert_eq!(
+        targets("--skip-entitlements-and-grants --skip-grants").1,
+        Depth::Resource
+    );
+}
+
+#[test]
+fn a_malformed_target_is_told_by_its_place_and_with_the_form() {
+    let wrong = World::new().wrong(&format!("{TENANT} --sync-resources bid:r:role/7,s3cret,role/9"));
+    let form = "expected bid:r:TYPE/ID or bid:r:PARENT-TYPE/PARENT-ID/TYPE/ID, with a backslash before each of \\ / : inside of a part";
+    assert_eq!(
+        wrong,
+        [
+            format!("sync-resources: value 2: {form}"),
+            format!("sync-resources: value 3: {form}")
+        ]
+    );
+}
+
+#[test]
+fn grants_can_be_skipped_in_a_targeted_sync_only() {
+    let words = ["skip-grants can only be set within a targeted sync"];
+    let world = World::new().var("BATON_SKIP_GRANTS", "true");
+    assert_eq!(world.wrong(TENANT), words);
+    assert_eq!(
+        world.wrong(&format!("{TENANT} --client-id a --client-secret b")),
+        words
+    );
+    let twice = world.wrong(&format!("{TENANT} --sync-resources nonsense"));
+    assert_eq!(twice.len(), 1, "one mistake is told once: {twice:?}");
+    world.serve("");
 }
 
 #[test]
@@ -366,8 +425,6 @@ fn everything_wrong_is_told_at_once_and_by_source() {
             "if any flags in the group [client-id client-secret] are set they must all be set; missing [client-secret]",
             "if any flags in the group [diff-syncs base-sync-id applied-sync-id] are set they must all be set; \
              missing [applied-sync-id base-sync-id]",
-            "client-id is not supported: daemon mode is not available in this version; leave it out for a one-shot sync, \
-             or use `serve`",
             "storage-engine=pebble is not supported: sync files are written as sqlite, which every reader of .c1z takes",
             "diff-syncs is not supported: this connector does not compare sync runs; use the baton tool on the .c1z file",
         ]

@@ -141,10 +141,10 @@ async fn resources_that_are_not_there_are_not_found() {
         ("group", "999"),
         ("user", "999999"),
         ("license", "gone-user"),
-        ("device", "1"),
     ] {
         assert_eq!(got(kind, id).await, Err(FaultKind::NotFound), "{kind}");
     }
+    assert_eq!(got("device", "1").await, Err(FaultKind::Unsupported));
     assert_eq!(got("role", "x").await, Err(FaultKind::Invalid));
 }
 

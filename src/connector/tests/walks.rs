@@ -73,60 +73,6 @@ async fn both_forms_of_grants_agree() {
 }
 
 #[tokio::test]
-async fn lone_questions_agree_with_the_pass_and_start_one_after_three() {
-    let tenant = FakeTenant::new(World::new(1200));
-    let asked = connector(&tenant);
-    let truth = tenant.world().truth(ItemKind::Role);
-    for (n, id) in ["1", "2", "5", "6"].into_iter().enumerate() {
-        let (found, _) = all_grants(&asked, &[100], |size, token| grants("role", id, size, token)).await;
-        let expected: BTreeSet<_> = truth.iter().filter(|(item, _)| item == id).cloned().collect();
-        assert_eq!(pairs(&found, "role", "member"), expected, "role {id}");
-        assert_eq!(
-            asked.report(SYNC).is_some(),
-            n == 3,
-            "the fourth question starts a pass"
-        );
-    }
-    // Another sync counts anew.
-    let holders = tenant
-        .world()
-        .users
-        .values()
-        .filter(|user| user.access.roles().iter().any(|id| id.get() == 2))
-        .count();
-    let (calls, other) = (tenant.calls(), "other");
-    let request = c1::GrantsServiceListGrantsRequest {
-        active_sync_id: other.to_owned(),
-        ..grants("role", "2", 0, "")
-    };
-    asked.list_grants(&request).await.unwrap();
-    let queries = tenant.calls() - calls;
-    assert!(
-        queries <= holders.div_ceil(50) as u64 + 1,
-        "{queries} requests for {holders} holders"
-    );
-}
-
-#[tokio::test]
-async fn a_tenant_that_cannot_be_asked_for_holders_is_passed_over() {
-    for order in [UserOrder::ById, UserOrder::Arbitrary] {
-        let mut world = World::new(600);
-        world.honours_filter = false;
-        world.order = order;
-        let tenant = FakeTenant::new(world);
-        let connector = connector(&tenant);
-        let (found, _) = all_grants(&connector, &[100], |size, token| {
-            grants("group", "4", size, token)
-        })
-        .await;
-        let truth = tenant.world().truth(ItemKind::Group);
-        let expected: BTreeSet<_> = truth.into_iter().filter(|(item, _)| item == "4").collect();
-        assert_eq!(pairs(&found, "group", "member"), expected);
-        assert!(connector.report(SYNC).is_some(), "a pass was made");
-    }
-}
-
-#[tokio::test]
 async fn fresh_resources_equal_the_listed_ones() {
     let tenant = FakeTenant::new(World::new(700));
     let listing = connector(&tenant);

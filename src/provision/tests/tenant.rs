@@ -53,6 +53,7 @@ impl Fake {
                 licenses: catalog(),
                 surface: "rest",
                 findings: Vec::new(),
+                seen: Vec::new(),
             }),
         }
     }

@@ -73,9 +73,11 @@ impl Quick {
         if config.address.is_loopback() {
             builder = builder.no_proxy();
         }
-        let http = builder
-            .build()
-            .map_err(|error| Fault::internal("the HTTP client cannot be made").because(chain(&error)))?;
+        let http = builder.build().map_err(|error| {
+            Fault::internal("HTTPS cannot be set up on this system")
+                .advise("install its CA certificates, or name a file with them in SSL_CERT_FILE")
+                .because(chain(&error))
+        })?;
         let username = credential("user name", &config.username)?;
         let password = credential("password", config.password.expose_secret())?;
         Ok(Self {

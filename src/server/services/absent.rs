@@ -2,10 +2,9 @@
 //! answer, because a runner may ask, and say so in the way a Go connector does.
 
 use futures::stream::{self, Empty};
-use prost::Message;
 use tonic::{Request, Response, Status, async_trait};
 
-use crate::model::fault::{Fault, FaultKind};
+use crate::connector::no_such_event_feed;
 use crate::proto::connector as c1;
 use crate::proto::connector::asset_service_server::AssetService;
 use crate::proto::connector::event_service_server::EventService;
@@ -15,14 +14,10 @@ use crate::server::call::{Reply, respond};
 /// Nothing to show.
 pub(super) struct Absent;
 
-fn not_found<Q, A: Message>(request: &Request<Q>, message: &'static str) -> Reply<A> {
-    respond(request, Err(Fault::new(FaultKind::NotFound, message)))
-}
-
 #[async_trait]
 impl EventService for Absent {
     async fn list_events(&self, request: Request<c1::ListEventsRequest>) -> Reply<c1::ListEventsResponse> {
-        not_found(&request, "no such event feed")
+        respond(&request, Err(no_such_event_feed()))
     }
 
     async fn list_event_feeds(

@@ -10,13 +10,14 @@ mod read;
 use std::sync::Arc;
 
 use tonic::codec::CompressionEncoding;
+use tonic::server::NamedService;
 use tonic::service::Routes;
 
 use self::absent::Absent;
 use self::provisioning::Writer;
 use self::read::Reader;
 use super::call::MAX_MESSAGE;
-use super::limiter::NoLimit;
+use super::limiter::Limiter;
 use crate::connector::Connector;
 use crate::model::fault::Fault;
 use crate::proto::DESCRIPTORS;
@@ -37,25 +38,32 @@ use crate::proto::connector::resources_service_server::ResourcesServiceServer;
 use crate::proto::connector::tickets_service_server::TicketsServiceServer;
 use crate::proto::ratelimit::rate_limiter_service_server::RateLimiterServiceServer;
 
-/// Registers each service with the common limits.
+/// Registers each service with the common limits; gives their names.
 macro_rules! register {
     ($routes:expr; $($server:ident($service:expr)),+ $(,)?) => {
-        $($routes.add_service(
-            $server::from_arc(Arc::clone(&$service))
+        [$({
+            let server = $server::from_arc(Arc::clone(&$service))
                 .max_decoding_message_size(MAX_MESSAGE)
-                .accept_compressed(CompressionEncoding::Gzip),
-        );)+
+                .accept_compressed(CompressionEncoding::Gzip);
+            let name = name_of(&server);
+            $routes.add_service(server);
+            name
+        }),+]
     };
 }
 
-/// All services over `connector`, and reflection.
-pub(super) fn routes(connector: Arc<Connector>) -> Result<Routes, Fault> {
+const fn name_of<S: NamedService>(_: &S) -> &'static str {
+    S::NAME
+}
+
+/// All services over `connector`, and reflection, which lists them and no other service of the protocol's files.
+pub(super) fn routes(connector: Arc<Connector>, limiter: Limiter) -> Result<Routes, Fault> {
     let reader = Arc::new(Reader::new(Arc::clone(&connector)));
     let writer = Arc::new(Writer::new(connector));
     let absent = Arc::new(Absent);
-    let limiter = Arc::new(NoLimit);
+    let limiter = Arc::new(limiter);
     let mut routes = Routes::builder();
-    register!(routes;
+    let served = register!(routes;
         RateLimiterServiceServer(limiter),
         ConnectorServiceServer(reader),
         ResourceTypesServiceServer(reader),
@@ -73,8 +81,13 @@ pub(super) fn routes(connector: Arc<Connector>) -> Result<Routes, Fault> {
         TicketsServiceServer(absent),
         AssetServiceServer(absent),
     );
-    let reflection =
-        || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+    let reflection = || {
+        let all =
+            tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+        served
+            .iter()
+            .fold(all, |builder, name| builder.with_service_name(*name))
+    };
     let broken = |error| Fault::internal("the embedded protocol description is broken").because(error);
     routes.add_service(reflection().build_v1().map_err(broken)?);
     routes.add_service(reflection().build_v1alpha().map_err(broken)?);

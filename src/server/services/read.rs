@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tonic::{Request, async_trait};
 
-use crate::connector::Connector;
+use crate::connector::{Connector, SDK_VERSION};
 use crate::model::fault::Fault;
 use crate::proto::connector as c1;
 use crate::proto::connector::connector_service_server::ConnectorService;
@@ -16,9 +16,6 @@ use crate::proto::connector::resource_getter_service_server::ResourceGetterServi
 use crate::proto::connector::resource_types_service_server::ResourceTypesService;
 use crate::proto::connector::resources_service_server::ResourcesService;
 use crate::server::call::{Reply, answer, respond};
-
-/// The protocol generation we speak. A syncer leaves `active_sync_id` empty for anything below 0.4.3.
-const SDK_VERSION: &str = "v0.25.0";
 
 /// How long a caller waits for the tenant to be checked: callers' health checks allow 30 s.
 const VALIDATE: Duration = Duration::from_secs(20);

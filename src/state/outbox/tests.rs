@@ -179,12 +179,12 @@ fn what_was_settled_long_ago_is_forgotten_and_what_waits_never() {
     let ParcelStage::Settled { standing, told, .. } = settled(Standing::Delivered) else {
         unreachable!("as named");
     };
-    let stage = ParcelStage::Settled {
+    let ended = ParcelStage::Settled {
         standing,
         told,
         at: long_ago,
     };
-    state.advance(&[ParcelId(1)], &stage).unwrap();
+    state.advance(&[ParcelId(1)], &ended).unwrap();
     assert_eq!(state.prune_parcels(long_ago).unwrap(), 0, "not older than itself");
     assert_eq!(state.prune_parcels(Timestamp::now()).unwrap(), 1);
     state.post(&[user(3)]).unwrap();

@@ -1,13 +1,16 @@
-//! Conformance with the Go SDK v0.25.0: the checks PC-9 to 16, 21 to 37, 39, 40 and 42 to 58, each a function over a
-//! subject, each run against the real server, against a small good twin, and against twins with one defect each, which
-//! exactly that check must reject, and for the right reason.
+//! Conformance with the Go SDK v0.25.0: the checks PC-9 to PC-60, each a function over a subject, each run against the real
+//! server (or the program), against a small good twin, and against twins with one defect each, which exactly that check must
+//! reject, and for the right reason. PC-1 to PC-8 are those of [`super::child`]; `docs/conformance.md` lists them all.
 
 mod actions;
 mod changes;
 mod errors;
 mod listing;
+mod others;
+mod printed;
 mod rows;
 mod service;
+mod table;
 mod twin;
 
 use super::grpc::client::{Client, Trouble};
@@ -84,6 +87,23 @@ impl Instance {
         match self {
             Self::Real(real) => real.truth(),
             Self::Twin(_) => twin::truth(),
+        }
+    }
+
+    /// From now on the tenant does not answer.
+    fn trouble(&self) {
+        self.set_trouble(true);
+    }
+
+    /// The tenant answers again.
+    fn mend(&self) {
+        self.set_trouble(false);
+    }
+
+    fn set_trouble(&self, troubled: bool) {
+        match self {
+            Self::Real(real) => real.set_trouble(troubled),
+            Self::Twin(twin) => twin.set_trouble(troubled),
         }
     }
 
@@ -256,6 +276,14 @@ conformance! {
     pc_37_an_empty_type_is_an_empty_page: listing::pc_37, [
         EmptyTypeMissing "NotFound",
     ];
+    pc_38_sibling_chains_are_in_order: others::pc_38, [
+        EnqueuesTwice "more than one",
+        EnqueuesDoubled "twice",
+        EnqueuesEmpty "empty token",
+        EnqueuesNext "next_page_token",
+        EnqueuesMany "1025",
+        EnqueuesMuch "bytes",
+    ];
     pc_39_four_workers_see_what_one_sees: service::pc_39, [
         OneAtATime "ResourceExhausted",
         CallsMix "differ",
@@ -267,6 +295,13 @@ conformance! {
         GrantToStranger "warning",
         NoTrait "UserTrait",
         NoTemplates "Unimplemented",
+    ];
+    pc_41_a_targeted_sync_finds_what_a_full_one_finds: others::pc_41, [
+        GetsNoUsers "of a principal",
+        GetDiffers "differ about",
+        GetInvents "a missing",
+        UnknownGetIsInternal "an unsupported type",
+        ResourceMeansType "in a full sync differ",
     ];
     pc_42_cleanup_always_succeeds_and_forgets: service::pc_42, [
         CleanupOnce "twice",
@@ -293,6 +328,11 @@ conformance! {
     pc_47_a_panic_is_internal_and_the_server_goes_on: errors::pc_47, [
         PanicEscapes "Internal",
         PanicPoisons "goes on",
+    ];
+    pc_48_passing_trouble_costs_no_rows: others::pc_48, [
+        TroubleIsInternal "Internal",
+        TroubleIsEmpty "rows of",
+        TroubleLasts "FailedPrecondition",
     ];
     pc_49_closed_and_unsupported_are_told_apart: changes::pc_49, [
         OffIsUnimplemented "not FailedPrecondition",
@@ -345,6 +385,19 @@ conformance! {
         ActionFailsSilently "response.error",
         AnyAction "an unknown action",
         AnyInvocation "GetActionStatus",
+    ];
+    pc_59_feeds_may_be_empty_and_cursors_last: others::pc_59, [
+        NoFeedList "ListEventFeeds",
+        AnyFeed "unknown feed",
+        CursorHuge "4097 bytes",
+        CursorOnce "lost after a cursor",
+        EventsEndless "stays true",
+    ];
+    pc_60_unused_services_answer: others::pc_60, [
+        TicketsForAll "ticket calls answer",
+        TicketsHang "hangs",
+        AssetsFail "GetAsset",
+        AssetsInvented "has content",
     ];
 }
 

@@ -82,8 +82,8 @@ async fn a_lock_that_another_process_holds() {
     patient.report(command).await.warns(&[]);
 }
 
-fn leave_an_entry(state: &State, user: Option<UserId>, stage: &Stage) {
-    let entry = state
+fn leave_an_entry(kept: &State, user: Option<UserId>, stage: &Stage) {
+    let entry = kept
         .open(&Intent {
             request: None,
             via: Via::CommandLine,
@@ -94,7 +94,7 @@ fn leave_an_entry(state: &State, user: Option<UserId>, stage: &Stage) {
         })
         .unwrap();
     if *stage != Stage::Writing {
-        state.advance(entry, stage).unwrap();
+        kept.advance(entry, stage).unwrap();
     }
 }
 

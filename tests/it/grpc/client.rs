@@ -51,12 +51,21 @@ impl Client {
         addr: SocketAddr,
         config: Arc<ClientConfig>,
     ) -> Result<Self, tonic::transport::Error> {
+        Self::tls_to("localhost", addr, config).await
+    }
+
+    /// Connects over TLS to a server known by that name.
+    pub(crate) async fn tls_to(
+        name: &'static str,
+        addr: SocketAddr,
+        config: Arc<ClientConfig>,
+    ) -> Result<Self, tonic::transport::Error> {
         let connector = tower::service_fn(move |_| {
             let tls = TlsConnector::from(Arc::clone(&config));
             async move {
                 let tcp = TcpStream::connect(addr).await?;
                 tcp.set_nodelay(true)?;
-                let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+                let name = ServerName::try_from(name).map_err(io::Error::other)?;
                 Ok::<_, io::Error>(TokioIo::new(tls.connect(name, tcp).await?))
             }
         });

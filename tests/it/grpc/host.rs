@@ -8,6 +8,7 @@ use std::time::Duration;
 use baton_coupa::connector::{Connector, ConnectorConfig};
 use baton_coupa::model::fault::Fault;
 use baton_coupa::model::tenant::Tenant;
+use baton_coupa::sandbox::Faults;
 use baton_coupa::server::{Server, ServerConfig, ServerOptions};
 use baton_coupa::snapshot::SnapshotConfig;
 use tempfile::TempDir;
@@ -124,6 +125,18 @@ impl Real {
                 panic!("only the sandbox tells its truth")
             }
         }
+    }
+
+    /// From now on the tenant does not answer; or it does again.
+    pub(crate) fn set_trouble(&self, troubled: bool) {
+        let Place::Sandbox(sandbox) = &self.tenant else {
+            panic!("only the sandbox can be in trouble");
+        };
+        sandbox.set_faults(if troubled {
+            upstream::status(503)
+        } else {
+            Faults::default()
+        });
     }
 
     /// One more user appears.

@@ -242,6 +242,7 @@ impl Tenant for Ledger {
                 licenses: LicenseCatalog::new(vec![license]).unwrap(),
                 surface: "memory",
                 findings: Vec::new(),
+                seen: Vec::new(),
             },
         }))
     }

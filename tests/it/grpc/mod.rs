@@ -12,4 +12,4 @@ mod provisioning;
 pub(crate) mod tenant;
 mod transport;
 pub(crate) mod upstream;
-mod walk;
+pub(crate) mod walk;

@@ -146,6 +146,7 @@ impl Tenant for Memory {
                 licenses: LicenseCatalog::new(vec![license]).unwrap(),
                 surface: "memory",
                 findings: Vec::new(),
+                seen: Vec::new(),
             },
         }))
     }

@@ -157,7 +157,7 @@ fn always(action: FaultAction) -> Faults {
     }
 }
 
-fn status(status: u16) -> Faults {
+pub(super) fn status(status: u16) -> Faults {
     always(FaultAction::Status { status, html: true })
 }
 

@@ -16,7 +16,7 @@ fn ids(grants: &[c1::Grant]) -> BTreeSet<&str> {
 }
 
 /// A full sync brings everything in `truth` exactly once.
-pub(super) async fn full_sync(client: &Client, truth: &Ids) {
+pub(crate) async fn full_sync(client: &Client, truth: &Ids) {
     let harvest = harvest::sync(client, SYNC, 1).await.unwrap();
     let resources: Vec<_> = harvest
         .resources

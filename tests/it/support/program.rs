@@ -1,5 +1,7 @@
 //! The built program as a child process with nothing of this process's environment.
 
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use baton_coupa::sandbox::Running;
@@ -41,4 +43,36 @@ pub async fn output(mut command: Command) -> Output {
 
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What the program prints without a single setting.
+pub async fn printed(words: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_baton-coupa"));
+    let folder = TempDir::new().unwrap();
+    command
+        .env_clear()
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .args(words);
+    let output = output(command).await;
+    assert!(output.status.success(), "{words:?}: {}", stderr(&output));
+    assert!(output.stderr.is_empty(), "{words:?}: {}", stderr(&output));
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        0,
+        "nothing is written"
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Fails unless the committed file is that text; `UPDATE_GOLDEN=1` writes it anew. `path` is relative to the repository.
+pub fn assert_golden(path: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&file, text).unwrap();
+    }
+    assert!(
+        fs::read_to_string(file).unwrap() == text,
+        "{path} differs; read the diff after UPDATE_GOLDEN=1. It is now:\n{text}"
+    );
 }

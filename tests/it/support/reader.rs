@@ -162,6 +162,8 @@ pub struct RunRow {
     pub started_at: String,
     pub ended_at: Option<String>,
     pub stats: Option<String>,
+    pub parent: String,
+    pub supports_diff: bool,
 }
 
 impl C1z {
@@ -191,7 +193,10 @@ impl C1z {
     pub fn runs(&self) -> Vec<RunRow> {
         let mut select = self
             .sql
-            .prepare("select sync_id, sync_type, started_at, ended_at, stats from v1_sync_runs order by id")
+            .prepare(
+                "select sync_id, sync_type, started_at, ended_at, stats, parent_sync_id, supports_diff \
+                 from v1_sync_runs order by id",
+            )
             .unwrap();
         let runs = select.query_map([], |row| {
             Ok(RunRow {
@@ -200,6 +205,8 @@ impl C1z {
                 started_at: row.get(2)?,
                 ended_at: row.get(3)?,
                 stats: row.get(4)?,
+                parent: row.get(5)?,
+                supports_diff: row.get(6)?,
             })
         });
         runs.unwrap().map(Result::unwrap).collect()
@@ -214,7 +221,11 @@ impl C1z {
 
     /// All objects of the latest run: table and id, then the stored bytes.
     pub fn rows(&self) -> BTreeMap<(String, String), Vec<u8>> {
-        let run = self.latest();
+        self.rows_of(&self.latest())
+    }
+
+    /// The same of another run.
+    pub fn rows_of(&self, run: &str) -> BTreeMap<(String, String), Vec<u8>> {
         let mut rows = BTreeMap::new();
         for table in [
             "v1_resource_types",
@@ -225,7 +236,7 @@ impl C1z {
             let sql = format!("select external_id, data from {table} where sync_id = ?1");
             let mut select = self.sql.prepare(&sql).unwrap();
             let found = select
-                .query_map([&run], |row| Ok((row.get(0)?, row.get(1)?)))
+                .query_map([run], |row| Ok((row.get(0)?, row.get(1)?)))
                 .unwrap();
             for row in found {
                 let (id, data) = row.unwrap();
@@ -264,7 +275,7 @@ impl C1z {
     }
 }
 
-/// The latest finished run of a file.
+/// A finished run of a file.
 pub struct Run {
     pub types: BTreeMap<String, DynamicMessage>,
     /// By `type:id`.
@@ -277,12 +288,17 @@ pub struct Run {
 /// Reads the latest finished run of `file` and checks what every row must fulfil: columns that agree with the blob.
 pub fn read(file: &Path) -> Run {
     let c1z = C1z::open(file);
+    let latest = c1z.latest();
+    read_run(&c1z, &latest)
+}
+
+/// The same of another run.
+pub fn read_run(c1z: &C1z, sync_id: &str) -> Run {
     let database = &c1z.sql;
-    let sync_id = c1z.latest();
     let stats: String = database
         .query_row(
             "select stats from v1_sync_runs where sync_id = ?",
-            [&sync_id],
+            [sync_id],
             |row| row.get(0),
         )
         .unwrap();
@@ -293,7 +309,7 @@ pub fn read(file: &Path) -> Run {
         let sql = format!("select external_id, data{names} from {table} where sync_id = ?");
         let mut statement = database.prepare(&sql).unwrap();
         let mut found = BTreeMap::new();
-        let mut rows = statement.query([&sync_id]).unwrap();
+        let mut rows = statement.query([sync_id]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             let id: String = row.get(0).unwrap();
             let decoded = decode(message, &row.get::<_, Vec<u8>>(1).unwrap());

@@ -12,7 +12,7 @@ use baton_coupa::coupa::{Coupa, CoupaConfig, Endpoint};
 use baton_coupa::model::baseline::{Baseline, Baselines};
 use baton_coupa::model::fault::Fault;
 use baton_coupa::sandbox::{Running, Sandbox, SandboxConfig};
-use baton_coupa::sync::{Patience, Scope, Silent, SyncOptions, SyncSummary, Syncer};
+use baton_coupa::sync::{Depth, Patience, Scope, Silent, SyncOptions, SyncSummary, Syncer, Target, Targets};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
@@ -68,10 +68,28 @@ pub fn connector(
 
 /// One full sync of `connector` into `file`.
 pub async fn sync(connector: Arc<Connector>, file: &Path) -> Result<SyncSummary, Fault> {
+    sync_scope(connector, file, Scope::Full).await
+}
+
+/// One targeted sync of `connector` into `file`: these resources, by type and id, and who holds them.
+pub async fn targeted(
+    connector: Arc<Connector>,
+    file: &Path,
+    targets: &[(&str, String)],
+) -> Result<SyncSummary, Fault> {
+    let resources = targets.iter().map(|(kind, id)| Target {
+        resource_type: (*kind).to_owned(),
+        resource: id.clone(),
+    });
+    let targets = Targets::new(resources, Depth::Grants)?;
+    sync_scope(connector, file, Scope::Targeted(targets)).await
+}
+
+async fn sync_scope(connector: Arc<Connector>, file: &Path, scope: Scope) -> Result<SyncSummary, Fault> {
     let options = SyncOptions {
         file: file.to_owned(),
         tenant: "test".to_owned(),
-        scope: Scope::Full,
+        scope,
         resource_types: Vec::new(),
         workers: NonZeroUsize::new(4).unwrap(),
         settings: c1z::Settings::default(),

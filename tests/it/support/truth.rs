@@ -60,6 +60,25 @@ impl Ids {
     }
 }
 
+/// What of `truth` belongs to these resources, by type and id: they, and their holders of every class.
+pub fn restricted(truth: &Truth, targets: &[(&str, String)]) -> Truth {
+    let named = |kind: &str, id: &str| targets.iter().any(|target| target.0 == kind && target.1 == id);
+    let mut part = truth.clone();
+    part.groups.retain(|group| named("group", &group.id.to_string()));
+    part.roles.retain(|role| named("role", &role.id.to_string()));
+    part.licenses.retain(|license| named("license", &license.name));
+    for user in &mut part.users {
+        user.groups.retain(|id| named("group", &id.to_string()));
+        user.roles.retain(|id| named("role", &id.to_string()));
+        user.licenses.retain(|name| named("license", name));
+    }
+    part.users.retain(|user| {
+        let holds = !user.groups.is_empty() || !user.roles.is_empty() || !user.licenses.is_empty();
+        holds || named("user", &user.id.to_string())
+    });
+    part
+}
+
 fn served<'a>(truth: &'a Truth, classes: &'a [TruthClass]) -> impl Iterator<Item = &'a TruthUser> {
     truth.users.iter().filter(|user| classes.contains(&user.class))
 }

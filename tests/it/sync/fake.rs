@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use baton_coupa::model::fault::Fault;
+use baton_coupa::model::fault::{Fault, FaultKind};
 use baton_coupa::proto::connector as c1;
 use baton_coupa::proto::{annotation, pack};
 use baton_coupa::sync::Source;
@@ -32,6 +32,10 @@ pub(crate) struct Fake {
     pub(crate) stuck: Notify,
     /// Tokens to answer instead of the right one, by key.
     pub(crate) tokens: BTreeMap<String, String>,
+    /// What every question for one resource is answered with.
+    pub(crate) instead: Option<c1::ResourceId>,
+    /// Entitlements that every listing for one resource shows besides.
+    pub(crate) strays: Vec<c1::Entitlement>,
     pub(crate) calls: Mutex<Vec<String>>,
 }
 
@@ -213,6 +217,28 @@ impl Source for Fake {
         })
     }
 
+    async fn resource(
+        &self,
+        request: &c1::ResourceGetterServiceGetResourceRequest,
+    ) -> Result<c1::ResourceGetterServiceGetResourceResponse, Fault> {
+        assert_eq!(request.active_sync_id.len(), 27);
+        let id = request.resource_id.as_ref().unwrap();
+        self.enter(&format!("get {}/{}", id.resource_type, id.resource))
+            .await?;
+        let id = self.instead.as_ref().unwrap_or(id);
+        let rows = self.resources.get(&id.resource_type);
+        let found = rows.and_then(|rows| rows.iter().find(|row| row.id.as_ref() == Some(id)));
+        let resource = Some(
+            found
+                .cloned()
+                .ok_or_else(|| Fault::new(FaultKind::NotFound, "no such thing"))?,
+        );
+        Ok(c1::ResourceGetterServiceGetResourceResponse {
+            resource,
+            ..Default::default()
+        })
+    }
+
     async fn static_entitlements(
         &self,
         request: &c1::EntitlementsServiceListStaticEntitlementsRequest,
@@ -238,6 +264,7 @@ impl Source for Fake {
             .entitlements
             .iter()
             .filter(|row| matches(ids(row.resource.as_ref()), (kind, id), by_type))
+            .chain(self.strays.iter().filter(|_| !by_type))
             .cloned()
             .collect();
         let of = if by_type {

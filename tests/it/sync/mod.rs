@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub(crate) mod fake;
+mod targeted;
 
 use std::num::NonZeroUsize;
 use std::path::Path;

@@ -3,12 +3,13 @@
 //! It shares no code with the product except the generated messages.
 
 mod defect;
+mod others;
 mod rows;
 mod services;
 mod spoil;
 mod writes;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,15 +17,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use baton_coupa::proto::connector as c1;
 use baton_coupa::proto::connector::account_manager_service_server::AccountManagerServiceServer;
 use baton_coupa::proto::connector::action_service_server::ActionServiceServer;
+use baton_coupa::proto::connector::asset_service_server::AssetServiceServer;
 use baton_coupa::proto::connector::connector_service_server::ConnectorServiceServer;
 use baton_coupa::proto::connector::credential_manager_service_server::CredentialManagerServiceServer;
 use baton_coupa::proto::connector::entitlements_service_server::EntitlementsServiceServer;
+use baton_coupa::proto::connector::event_service_server::EventServiceServer;
 use baton_coupa::proto::connector::grant_manager_service_server::GrantManagerServiceServer;
 use baton_coupa::proto::connector::grants_service_server::GrantsServiceServer;
 use baton_coupa::proto::connector::resource_deleter_service_server::ResourceDeleterServiceServer;
+use baton_coupa::proto::connector::resource_getter_service_server::ResourceGetterServiceServer;
 use baton_coupa::proto::connector::resource_manager_service_server::ResourceManagerServiceServer;
 use baton_coupa::proto::connector::resource_types_service_server::ResourceTypesServiceServer;
 use baton_coupa::proto::connector::resources_service_server::ResourcesServiceServer;
+use baton_coupa::proto::connector::tickets_service_server::TicketsServiceServer;
 use baton_coupa::proto::pack;
 use baton_coupa::proto::ratelimit::rate_limiter_service_server::RateLimiterServiceServer;
 use prost::Message as _;
@@ -98,6 +103,10 @@ impl Twin {
             .add_service(AccountManagerServiceServer::from_arc(Arc::clone(&state)))
             .add_service(CredentialManagerServiceServer::from_arc(Arc::clone(&state)))
             .add_service(ActionServiceServer::from_arc(Arc::clone(&state)))
+            .add_service(ResourceGetterServiceServer::from_arc(Arc::clone(&state)))
+            .add_service(EventServiceServer::from_arc(Arc::clone(&state)))
+            .add_service(TicketsServiceServer::from_arc(Arc::clone(&state)))
+            .add_service(AssetServiceServer::from_arc(Arc::clone(&state)))
             .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.clone().cancelled_owned());
         tokio::spawn(serving);
         Self {
@@ -109,6 +118,10 @@ impl Twin {
 
     pub(super) fn grow(&self) {
         self.state.grown.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn set_trouble(&self, troubled: bool) {
+        self.state.troubled.store(troubled, Ordering::SeqCst);
     }
 }
 
@@ -124,6 +137,12 @@ struct State {
     listed: AtomicUsize,
     in_flight: AtomicUsize,
     panicked: AtomicBool,
+    /// The tenant does not answer for now.
+    troubled: AtomicBool,
+    /// Calls that were answered by trouble.
+    troubles: AtomicUsize,
+    /// Cursors of events that came back.
+    cursors: Mutex<BTreeSet<String>>,
     changed: Mutex<Changed>,
 }
 
@@ -163,6 +182,9 @@ impl State {
             listed: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
             panicked: AtomicBool::new(false),
+            troubled: AtomicBool::new(false),
+            troubles: AtomicUsize::new(0),
+            cursors: Mutex::default(),
             changed: Mutex::default(),
         }
     }
@@ -233,8 +255,27 @@ impl State {
         Status::with_details(code, "slow down", details.encode_to_vec().into())
     }
 
+    /// Passing trouble of the tenant.
+    fn passing(&self) -> Result<(), Status> {
+        if !self.troubled.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.troubles.fetch_add(1, Ordering::SeqCst);
+        Err(match self.defect {
+            Some(Defect::TroubleIsInternal) => Status::internal("upstream"),
+            _ => Status::unavailable("upstream"),
+        })
+    }
+
     /// One page of `rows`.
     fn page<T>(&self, rows: Vec<T>, size: u32, token: &str, sync: &str) -> Result<(Vec<T>, String), Status> {
+        if self.has(Defect::TroubleIsEmpty) && self.passing().is_err() {
+            return Ok((Vec::new(), String::new()));
+        }
+        self.passing()?;
+        if self.has(Defect::TroubleLasts) && self.troubles.load(Ordering::SeqCst) > 2 {
+            return Err(Status::failed_precondition("too much trouble"));
+        }
         if size > 250 && !self.has(Defect::AnyPageSize) {
             return Err(Status::invalid_argument("page_size"));
         }

@@ -8,6 +8,7 @@ use baton_coupa::proto::connector::entitlements_service_server::EntitlementsServ
 use baton_coupa::proto::connector::grants_service_server::GrantsService;
 use baton_coupa::proto::connector::resource_types_service_server::ResourceTypesService;
 use baton_coupa::proto::connector::resources_service_server::ResourcesService;
+use baton_coupa::proto::pack;
 use baton_coupa::proto::ratelimit as rl;
 use baton_coupa::proto::ratelimit::rate_limit_description::Status as Limit;
 use baton_coupa::proto::ratelimit::rate_limiter_service_server::RateLimiterService;
@@ -287,6 +288,38 @@ impl State {
     }
 }
 
+impl State {
+    /// What goes wrong with sibling chains; without a defect there are none.
+    fn siblings(&self, next: &str) -> Vec<Any> {
+        let enqueue = |tokens: Vec<String>| {
+            pack(&c1::EnqueuePageTokens {
+                page_tokens: tokens,
+                ..Default::default()
+            })
+        };
+        let start = || self.token(0);
+        match self.defect {
+            Some(Defect::EnqueuesTwice) => vec![enqueue(vec![start()]), enqueue(vec![start()])],
+            Some(Defect::EnqueuesDoubled) => vec![enqueue(vec![start(), start()])],
+            Some(Defect::EnqueuesEmpty) => vec![enqueue(vec![String::new()])],
+            Some(Defect::EnqueuesNext) if !next.is_empty() => vec![enqueue(vec![next.to_owned()])],
+            Some(Defect::EnqueuesMany) => {
+                vec![enqueue(
+                    (0..1025).map(|number| format!("at-{number}-0")).collect(),
+                )]
+            }
+            Some(Defect::EnqueuesMuch) => {
+                vec![enqueue(
+                    (0..17)
+                        .map(|number| format!("{number}-") + &"x".repeat(1_000_000))
+                        .collect(),
+                )]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
 #[async_trait]
 impl GrantsService for State {
     async fn list_grants(
@@ -303,9 +336,9 @@ impl GrantsService for State {
         rows.drain(..usize::from(mixed && !rows.is_empty()));
         let (list, next_page_token) = self.page(rows, ask.page_size, &ask.page_token, &ask.active_sync_id)?;
         Ok(Response::new(c1::GrantsServiceListGrantsResponse {
+            annotations: self.siblings(&next_page_token),
             list,
             next_page_token,
-            annotations: Vec::new(),
         }))
     }
 }
