@@ -56,9 +56,14 @@ impl Host {
         self.0.host()
     }
 
+    /// The port named, or that of https.
+    pub fn port(&self) -> u16 {
+        self.0.port_u16().unwrap_or(HTTPS)
+    }
+
     /// Name and port.
     pub(super) fn authority(&self) -> String {
-        format!("{}:{}", self.name(), self.0.port_u16().unwrap_or(HTTPS))
+        format!("{}:{}", self.name(), self.port())
     }
 }
 

@@ -80,7 +80,9 @@ async fn the_mail_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_platform() {
     let patient = Patient::healthy().await;
-    let key = r#"{"kty":"OKP","crv":"Ed25519","x":"x","d":"sentinel-4711"}"#;
+    // The key of RFC 8037, appendix A.
+    let key = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+        "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
     let key = URL_SAFE_NO_PAD.encode(key);
     let told = async |id: &str, secret: &str| {
         let mut command = patient.doctor();

@@ -1,11 +1,10 @@
 //! What lies between this machine and an answer of Coupa: host, port, certificate, clock, rate.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use baton_coupa::sandbox::{
     Effect, FaultAction, Faults, Matching, Readings, RequestKind, Sandbox, ScriptedFault, Setup, TlsFiles,
 };
-
-use std::net::{Ipv4Addr, SocketAddr};
-
 use tempfile::TempDir;
 
 use super::{Patient, closed_port, small};
